@@ -1,0 +1,60 @@
+"""Diffusion and flow: schedules, the two processes, and the solvers that run them backwards."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+_HOME = {
+    "DEFAULT_SOLVERS": "solvers",
+    "DiffusionProcess": "process",
+    "FlowProcess": "process",
+    "Network": "solvers",
+    "Noise": "solvers",
+    "PROCESSES": "process",
+    "Process": "process",
+    "SCHEDULES": "schedules",
+    "SOLVERS": "solvers",
+    "Schedule": "schedules",
+    "Solver": "solvers",
+    "ddim": "solvers",
+    "ddpm": "solvers",
+    "dpmpp_2m": "solvers",
+    "euler": "solvers",
+    "heun": "solvers",
+    "process_from": "process",
+    "solver_for": "solvers",
+    "solves": "solvers",
+}
+
+__all__ = [
+    "DEFAULT_SOLVERS",
+    "PROCESSES",
+    "SCHEDULES",
+    "SOLVERS",
+    "DiffusionProcess",
+    "FlowProcess",
+    "Network",
+    "Noise",
+    "Process",
+    "Schedule",
+    "Solver",
+    "ddim",
+    "ddpm",
+    "dpmpp_2m",
+    "euler",
+    "heun",
+    "process_from",
+    "solver_for",
+    "solves",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'voxloom.diffusion' has no attribute {name!r}")
+    return getattr(import_module(f"voxloom.diffusion.{_HOME[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

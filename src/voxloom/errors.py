@@ -15,6 +15,7 @@ Each class is also the builtin that a caller would expect to catch::
     ├── SaveError          (OSError)            a file that could not be written whole
     ├── DivergedError      (ArithmeticError)    a loss or a gradient that is not finite
     ├── DistributedError   (RuntimeError)       ranks that could not be brought together
+    ├── LoadingError       (RuntimeError)       a worker process that died while reading
     ├── MissingExtraError  (ImportError)        an optional package that is not installed
     └── Interrupted        (KeyboardInterrupt)  stopped by the user; the state is saved
 
@@ -30,6 +31,7 @@ __all__ = [
     "DistributedError",
     "DivergedError",
     "Interrupted",
+    "LoadingError",
     "MissingDataError",
     "MissingExtraError",
     "OutputExistsError",
@@ -96,6 +98,10 @@ class DivergedError(VoxloomError, ArithmeticError):
 
 class DistributedError(VoxloomError, RuntimeError):
     """Ranks that could not be brought together."""
+
+
+class LoadingError(VoxloomError, RuntimeError):
+    """A worker process that died while reading."""
 
 
 class MissingExtraError(VoxloomError, ImportError):

@@ -154,6 +154,9 @@ class Source(ABC):
     def __len__(self) -> int:
         return len(self.keys)
 
+    def __repr__(self) -> str:
+        return f"{type(self).__name__} of {len(self)} samples"
+
     @overload
     def __getitem__(self, index: int) -> Sample: ...
     @overload
@@ -186,6 +189,9 @@ class Concat(Source):
         self._ends = list(accumulate(len(source) for source in sources))
         self._keys = [key for source in sources for key in source.keys]
 
+    def __repr__(self) -> str:
+        return " and ".join(map(repr, self._sources))
+
     @property
     def schema(self) -> Schema:
         """The fields of the first source; dtype and shape may differ in the others."""
@@ -211,6 +217,9 @@ class Subset(Source):
         keys = source.keys
         self._keys = [keys[i] for i in self.indices]
 
+    def __repr__(self) -> str:
+        return f"{len(self)} of {self.source!r}"
+
     @property
     def schema(self) -> Schema:
         """The fields of the source."""
@@ -224,6 +233,10 @@ class Subset(Source):
     def read(self, index: int) -> Sample:
         """Return the chosen sample."""
         return self.source[int(self.indices[index])]
+
+    def __getitems__(self, indices: Sequence[int]) -> list[Sample]:
+        """Return several of the chosen samples, gathered by the source in one go."""
+        return self.source.__getitems__(self.indices[list(indices)].tolist())
 
 
 class Map(Source):
@@ -254,3 +267,7 @@ class Map(Source):
     def read(self, index: int) -> Sample:
         """Return the mapped sample."""
         return self.function(self.source[index])
+
+    def __getitems__(self, indices: Sequence[int]) -> list[Sample]:
+        """Return several mapped samples, gathered by the source in one go."""
+        return [self.function(sample) for sample in self.source.__getitems__(indices)]

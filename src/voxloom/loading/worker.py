@@ -1,0 +1,111 @@
+"""What a worker process does: read the samples of one step, change them, and stack them."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol, cast
+
+import numpy as np
+from torch.utils.data import Dataset
+
+from voxloom.errors import ConfigError, VoxloomError
+from voxloom.loading.batch import Batch, collate
+from voxloom.loading.cache import Cache
+from voxloom.loading.order import Order
+from voxloom.sample import Map, Sample, Source
+from voxloom.seeding import rng_for
+
+__all__ = ["Batches", "Change", "Failure", "Pipeline", "as_it_is", "ignore_interrupts"]
+
+Change = Callable[[Sample, np.random.Generator], Sample]
+"""What a transform is to the loader."""
+
+
+class Pipeline(Protocol):
+    """Transforms in two parts: what can be done once and kept, and what differs each time."""
+
+    @property
+    def deterministic(self) -> Change:
+        """The steps before the first random one; they draw nothing from the generator."""
+
+    @property
+    def random_part(self) -> Change:
+        """The first random step and all after it."""
+
+
+class Batches(Dataset["Batch | Failure"]):
+    """The batch of each step, as a worker makes it."""
+
+    def __init__(
+        self, source: Source, transform: Pipeline | None, order: Order, seed: int, cache_rate: float
+    ) -> None:
+        self.order = order
+        self.seed = seed
+        self.random_part: Change | None = None
+        if transform is not None:
+            self.random_part = transform.random_part
+            source = Map(source, _Prepare(transform.deterministic))
+        self.cache = Cache(source, cache_rate)
+
+    def __getitem__(self, step: int) -> Batch | Failure:
+        try:
+            return self.read(step)
+        except VoxloomError as error:
+            # torch would hide it in the text of another error: it travels as a value instead
+            return Failure(error)
+
+    def read(self, step: int) -> Batch:
+        """Return the batch of a step."""
+        share = self.order.batch(step)
+        samples = self.cache.__getitems__(share.indices)
+        if self.random_part is not None:
+            rngs = (rng_for(self.seed, "transform", share.epoch, index) for index in share.indices)
+            samples = [_apply(self.random_part, *pair) for pair in zip(samples, rngs, strict=True)]
+        return collate(samples, share)
+
+
+@dataclass(frozen=True)
+class Failure:
+    """An error on its way to the parent."""
+
+    error: VoxloomError
+
+
+@dataclass(frozen=True)
+class _Prepare:
+    """The deterministic steps as a function of the sample alone."""
+
+    change: Change
+
+    def __call__(self, sample: Sample) -> Sample:
+        return _apply(self.change, sample, cast(np.random.Generator, _NoDraws()))
+
+
+class _NoDraws:
+    """In the place of a generator where nothing may be drawn, since the result may be kept."""
+
+    def __getattr__(self, name: str) -> Any:
+        raise ConfigError(
+            f"a transform that counts as deterministic asked its generator for {name!r}; expected no draw. "
+            "Mark the transform as random, so that its result is not kept from epoch to epoch."
+        )
+
+
+def _apply(change: Change, sample: Sample, rng: np.random.Generator) -> Sample:
+    try:
+        return change(sample, rng)
+    except Exception as error:  # raised again: the note says which sample it was
+        error.add_note(f"while transforming sample {sample.key!r}")
+        raise
+
+
+def as_it_is(batch: Any) -> Any:
+    """Return the batch: torch should not look into it."""
+    return batch
+
+
+def ignore_interrupts(_worker: int) -> None:
+    """Leave Ctrl-C, which reaches the whole process group, to the parent: it knows what to save."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)

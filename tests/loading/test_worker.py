@@ -1,0 +1,82 @@
+from __future__ import annotations
+
+import pickle
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+import torch
+
+from voxloom.errors import ConfigError, SchemaError
+from voxloom.loading import Order
+from voxloom.loading.worker import Batches, Failure
+from voxloom.sample import Field, Sample, Schema, Source
+from voxloom.seeding import rng_for
+
+
+class Numbers(Source):
+    schema = Schema([Field(name="image")])
+    keys = tuple("abcdef")
+
+    def read(self, index):
+        return Sample(self.keys[index], self.schema, {"image": np.full((1, 2, 2), index, "float32")})
+
+
+def double(sample, rng):
+    return sample.with_arrays({"image": sample["image"] * 2})
+
+
+def noise(sample, rng):
+    return sample.with_arrays({"image": sample["image"] + rng.random((1, 2, 2))})
+
+
+@dataclass
+class Transforms:
+    deterministic: object = double
+    random_part: object = noise
+
+
+def batches(transform, cache_rate=0.0):
+    return Batches(Numbers(), transform, Order(length=6, batch_size=4, seed=3), seed=3, cache_rate=cache_rate)
+
+
+def test_a_batch_is_what_the_transforms_make_with_the_generator_of_each_sample():
+    batch = batches(Transforms())[3]
+    assert batch.epoch == 1
+    for index, image in zip(batch.indices, batch["image"], strict=True):
+        drawn = rng_for(3, "transform", 1, index).random((1, 2, 2))
+        np.testing.assert_array_equal(image.numpy(), (2 * index + drawn).astype("float32"))
+
+
+def test_what_workers_get_can_be_pickled_with_its_cache():
+    filled = batches(Transforms(), cache_rate=0.5)
+    filled.cache.fill()
+    copy = pickle.loads(pickle.dumps(filled))
+    assert copy.cache.nbytes == filled.cache.nbytes == 3 * 16
+    assert torch.equal(copy[0]["image"], filled[0]["image"])
+
+
+def test_an_error_on_purpose_travels_as_a_value():
+    def refuse(sample, rng):
+        raise SchemaError(f"{sample.key} does not fit")
+
+    failure = batches(Transforms(double, refuse))[0]
+    assert isinstance(failure, Failure)
+    assert "does not fit" in str(failure.error)
+
+
+def test_a_draw_in_a_deterministic_step_is_an_error_and_no_frozen_accident():
+    failure = batches(Transforms(noise, double))[0]
+    assert isinstance(failure.error, ConfigError)
+    assert "asked its generator for 'random'" in str(failure.error)
+
+
+@pytest.mark.parametrize("cache_rate", [0.0, 1.0])
+def test_the_sample_is_named_in_a_note_on_any_other_fault(cache_rate):
+    def broken(sample, rng):
+        raise ZeroDivisionError("oh")
+
+    for transforms in (Transforms(broken, noise), Transforms(double, broken)):
+        with pytest.raises(ZeroDivisionError) as caught:
+            batches(transforms, cache_rate).read(0)
+        assert caught.value.__notes__[0].startswith("while transforming sample ")

@@ -1,0 +1,93 @@
+"""The command line. Each command loads its own module when it is called, so that help is instant."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from importlib import import_module
+from typing import Any
+
+import click
+
+from voxloom import __version__
+from voxloom.errors import Interrupted, VoxloomError
+
+__all__ = ["cli", "main"]
+
+COMMANDS = {
+    "demo": ("voxloom.cli.demo:command", "Run the whole way on shipped images, in minutes."),
+    "evaluate": ("voxloom.cli.evaluate:command", "Measure predictions against targets."),
+    "export": ("voxloom.cli.export:command", "Write a checkpoint's weights as safetensors."),
+    "init": ("voxloom.cli.init:command", "Write the shipped configurations into a folder."),
+    "predict": ("voxloom.cli.predict:command", "Reconstruct or translate a folder of images."),
+    "report": ("voxloom.cli.report:command", "Write one self-contained HTML report."),
+    "train": ("voxloom.cli.train:command", "Train a VAE, a latent model or a direct translator."),
+}
+
+
+class LazyGroup(click.Group):
+    """A group whose commands are imported when they are called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
+        """Return the names in the order of the table."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        """Import a command."""
+        if cmd_name not in COMMANDS:
+            return None
+        module, _, attribute = COMMANDS[cmd_name][0].partition(":")
+        command: click.Command = getattr(import_module(module), attribute)
+        return command
+
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
+        """Name the nearest command where there is none of that name."""
+        if args and not args[0].startswith("-") and args[0] not in COMMANDS:
+            from voxloom.registry import did_you_mean
+
+            ctx.fail(f"No such command {args[0]!r}.{did_you_mean(args[0], COMMANDS)}")
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        """List the commands from the table, without importing any."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
+
+
+@click.group(
+    cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
+)
+@click.version_option(__version__, prog_name="voxloom")
+@click.option("-q", "--quiet", is_flag=True, help="Say only what went wrong.")
+def cli(quiet: bool) -> None:
+    """Microscope and scanner files, woven into trained models.
+
+    Start with `voxloom demo`; then `voxloom init` for configurations of your own.
+    """
+    logging.basicConfig(
+        level=logging.ERROR if quiet else logging.WARNING, format="%(message)s", stream=sys.stderr
+    )
+    logging.getLogger("voxloom").setLevel(logging.ERROR if quiet else logging.INFO)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command line and leave with its exit code: 1 for an error, 130 after Ctrl-C."""
+    try:
+        cli.main(arguments, standalone_mode=False)
+    except click.exceptions.Abort:
+        click.echo("\nstopped.", err=True)
+        sys.exit(130)
+    except Interrupted as stop:
+        click.echo(f"\n{stop}", err=True)
+        sys.exit(130)
+    except KeyboardInterrupt:
+        click.echo("\nstopped.", err=True)
+        sys.exit(130)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except click.exceptions.Exit as done:
+        sys.exit(done.exit_code)
+    except VoxloomError as error:
+        click.echo(f"error: {error}", err=True)
+        sys.exit(1)

@@ -1,0 +1,74 @@
+"""``voxloom demo``: the commands of a full run, one after the other, on shipped images."""
+
+from __future__ import annotations
+
+import shlex
+import time
+from importlib.resources import as_file, files
+from pathlib import Path
+
+import click
+
+__all__ = ["command"]
+
+STEPS = ("vae", "ldm", "predict", "evaluate", "report")
+
+
+@click.command(name="demo")
+@click.option(
+    "-o",
+    "--output",
+    default="demo_output",
+    show_default=True,
+    type=click.Path(),
+    help="Folder for everything.",
+)
+@click.option(
+    "--until", type=click.Choice(STEPS), default="report", show_default=True, help="Last step to run."
+)
+@click.option("--overwrite", is_flag=True, help="Replace an earlier demo in that folder.")
+def command(output: str, until: str, overwrite: bool) -> None:
+    """Train a VAE and a latent model on shipped brain slices, translate unseen ones, measure, show.
+
+    Each step is the command that is printed before it; on two CPU cores all of it takes about
+    three minutes. An interrupted demo goes on where it was when it is called again.
+    """
+    began = time.monotonic()
+    with (
+        as_file(files("voxloom.demo") / "pairs") as pairs,
+        as_file(files("voxloom.recipes") / "demo.json") as recipe,
+    ):
+        for line in _lines(Path(output), pairs, recipe, overwrite)[: STEPS.index(until) + 1]:
+            _run(line)
+    click.echo(f"\n{until} done in {time.monotonic() - began:.0f} s.")
+    if until == "report":
+        click.echo(f"The report: {(Path(output) / 'report.html').resolve()}")
+        click.echo(
+            "On your own pairs (two folders of slices with equal names below DATA):\n"
+            "  voxloom init config\n"
+            "  voxloom train vae -c config/vae_config.json --data-dir DATA\n"
+            "  voxloom train ldm -e config/environment_tif.json -c config/config_train_16g_cond.json --data-dir DATA\n"
+            "  voxloom predict ldm --checkpoint runs/ldm_baseline"
+        )
+
+
+def _lines(output: Path, pairs: Path, recipe: Path, overwrite: bool) -> list[list[str]]:
+    data = ["-c", str(recipe), "--data-dir", str(pairs)]
+    again = ["--overwrite"] if overwrite else ["--resume"]
+    vae, ldm, predictions = output / "vae", output / "ldm", output / "predictions"
+    first_stage = f"autoencoder_path={vae / 'checkpoints' / 'best.pt'}"
+    compared = ["--pred", str(predictions / "prediction"), "--target", str(predictions / "target")]
+    return [
+        ["train", "vae", *data, "--run-dir", str(vae), *again],
+        ["train", "ldm", *data, "--run-dir", str(ldm), "--set", first_stage, *again],
+        ["predict", "ldm", "--checkpoint", str(ldm), "-o", str(predictions), "--overwrite"],
+        ["evaluate", *compared, "--condition", str(predictions / "condition"), "--data-range", "255", "-o", str(output / "evaluation"), "--overwrite"],
+        ["report", str(vae), str(ldm), "--predictions", str(predictions), "--evaluation", str(output / "evaluation"), "-o", str(output / "report.html")],
+    ]  # fmt: skip
+
+
+def _run(line: list[str]) -> None:
+    from voxloom.cli import cli
+
+    click.secho(f"\n$ voxloom {shlex.join(line)}", bold=True)
+    cli.main(line, standalone_mode=False)

@@ -1,0 +1,112 @@
+"""``voxloom predict``."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+__all__ = ["command"]
+
+TASKS = {
+    "vae": "Reconstruct images through a VAE's posterior mean.",
+    "ldm": "Translate conditions with a latent model.",
+    "regression": "Translate conditions with a regression U-Net.",
+    "pix2pix": "Translate conditions with pix2pix.",
+}
+
+
+@click.group(name="predict", help="Reconstruct or translate a folder of images.")
+def command() -> None:
+    """Group of the tasks."""
+
+
+def _task_command(task: str) -> click.Command:
+    @click.command(name=task, help=TASKS[task])
+    @click.option(
+        "--checkpoint", required=True, type=click.Path(), help="A run, a checkpoint, or exported weights."
+    )
+    @click.option(
+        "--input-dir",
+        type=click.Path(),
+        help="Images to predict; without it, the run's own validation images.",
+    )
+    @click.option("--target-dir", type=click.Path(), hidden=task == "vae", help="Their targets, where known.")
+    @click.option(
+        "-o",
+        "--output-dir",
+        type=click.Path(),
+        help="New folder for the results.  [default: predictions_<run>]",
+    )
+    @click.option("--num-samples", type=int, help="Number of images, evenly spread.  [default: all]")
+    @click.option(
+        "--samples-per-image",
+        type=int,
+        default=1,
+        show_default=True,
+        hidden=task != "ldm",
+        help="Predictions of each image; more than one gives mean and deviation.",
+    )
+    @click.option("--solver", hidden=task != "ldm", help="ddpm, ddim, dpmpp_2m; euler, heun for a flow.")
+    @click.option("--steps", type=int, hidden=task != "ldm", help="Steps of the solver.")
+    @click.option("--seed", type=int, default=42, show_default=True, help="From which all noise derives.")
+    @click.option(
+        "--batch-size",
+        type=int,
+        default=8,
+        show_default=True,
+        help="Images at once; does not change results.",
+    )
+    @click.option("--num-workers", type=int, default=0, show_default=True, help="Processes that read ahead.")
+    @click.option("--original-size", is_flag=True, help="Give results in the size of the input files.")
+    @click.option(
+        "--precision", type=click.Choice(["fp32", "bf16", "fp16"]), default="fp32", show_default=True
+    )
+    @click.option("--device", help="For instance cpu or cuda:1.  [default: a GPU if there is one]")
+    @click.option("--overwrite", is_flag=True, help="Replace predictions that are there already.")
+    def run(
+        checkpoint: str, input_dir: str | None, target_dir: str | None, output_dir: str | None, **given: Any
+    ) -> None:
+        predict_command(task, checkpoint, input_dir, target_dir, output_dir, given)
+
+    return run
+
+
+for _task in TASKS:
+    command.add_command(_task_command(_task))
+
+
+def predict_command(
+    task: str,
+    checkpoint: str,
+    input_dir: str | None,
+    target_dir: str | None,
+    output_dir: str | None,
+    given: dict[str, Any],
+) -> None:
+    """Predict and say where the results are."""
+    from voxloom.jobs import PredictOptions, predict
+    from voxloom.jobs.progress import Bar
+
+    output = Path(output_dir) if output_dir else Path(f"predictions_{_name(Path(checkpoint))}")
+    facts = predict(
+        task,  # type: ignore[arg-type]
+        checkpoint,
+        output,
+        input_dir=input_dir,
+        target_dir=target_dir,
+        options=PredictOptions(**given),
+        progress=Bar("predicting") if sys.stderr.isatty() else None,
+    )
+    click.echo(
+        f"{facts['images']} images in {output} (single images, and panels to look at in {output / 'panels'})"
+    )
+    target = output / ("original" if task == "vae" else "target")
+    if target.is_dir():
+        click.echo(f"next: voxloom evaluate --pred {output / 'prediction'} --target {target}")
+
+
+def _name(checkpoint: Path) -> str:
+    return checkpoint.parent.parent.name if checkpoint.parent.name == "checkpoints" else checkpoint.stem

@@ -1,0 +1,169 @@
+"""``voxloom train``."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import click
+import yaml
+
+__all__ = ["command", "overrides_of"]
+
+TASK_HELP = {
+    "vae": "Train a KL-VAE on single images.",
+    "ldm": "Train a conditional latent model on pairs.",
+    "regression": "Train a U-Net that maps one image of a pair to the other.",
+    "pix2pix": "Train a U-Net against a patch discriminator on pairs.",
+}
+
+# option -> dotted key of the configuration; {train} is the task's section of training settings
+KEYS = {
+    "batch_size": "{train}.batch_size",
+    "lr": "{train}.lr",
+    "max_epochs": "{train}.max_epochs",
+    "kl_weight": "autoencoder_train.kl_weight",
+    "num_workers": "num_workers",
+    "cache_rate": "cache_rate",
+    "seed": "seed",
+    "subset_size": "subset_size",
+    "train_split": "train_split",
+    "val_dir": "val_dir",
+    "data_dir": "data_base_dir",
+    "data_source": "data_source",
+    "run_dir": "run_dir",
+    "gpus": "gpus",
+}
+SECTIONS = {
+    "vae": "autoencoder_train",
+    "ldm": "diffusion_train",
+    "regression": "regression_train",
+    "pix2pix": "pix2pix_train",
+}
+
+
+def _options(function: Callable[..., None]) -> Callable[..., None]:
+    path = click.Path()
+    for option in reversed(
+        [
+            click.option(
+                "-c",
+                "--config-file",
+                multiple=True,
+                type=path,
+                help="Configuration: JSON, YAML or TOML. Later files beat earlier ones.",
+            ),
+            click.option("-e", "--environment-file", type=path, help="Paths, read before the configuration."),
+            click.option("--data-dir", help="Folder that holds one folder of images for each side."),
+            click.option("--data-source", help="A VAE's images: one side's folder name, or both."),
+            click.option("--val-dir", help="Folder like --data-dir whose images validate."),
+            click.option("--run-dir", help="Folder of the run."),
+            click.option("--batch-size", type=int, help="Samples in a batch of one process."),
+            click.option("--lr", type=float, help="Learning rate."),
+            click.option("--max-epochs", type=int, help="Passes over the training images."),
+            click.option("--kl-weight", type=float, help="Weight of the VAE's KL divergence."),
+            click.option("--num-workers", type=int, help="Processes that read ahead."),
+            click.option("--cache-rate", type=float, help="Share of the images kept in memory, 0 to 1."),
+            click.option("--seed", type=int, help="From which everything random derives."),
+            click.option("--subset-size", type=int, help="Use no more than this many images."),
+            click.option(
+                "--train-split", type=float, help="Share of the images that trains, between 0 and 1."
+            ),
+            click.option("-g", "--gpus", type=int, help="Processes to train with, one a GPU."),
+            click.option(
+                "--resume",
+                is_flag=False,
+                flag_value="auto",
+                default=None,
+                metavar="[RUN|CHECKPOINT]",
+                help="Go on from a run or a checkpoint; alone: from the last one of this run, if it has any.",
+            ),
+            click.option("--overwrite", is_flag=True, help="Replace the run if it is there already."),
+            click.option(
+                "--set",
+                "assignments",
+                multiple=True,
+                metavar="KEY=VALUE",
+                help="Set any key, for instance --set autoencoder_def.channels=[32,64].",
+            ),
+        ]  # fmt: skip
+    ):
+        function = option(function)
+    return function
+
+
+@click.group(name="train", help="Train a VAE, a latent model or a direct translator.")
+def command() -> None:
+    """Group of the tasks."""
+
+
+def _task_command(task: str) -> click.Command:
+    @click.command(name=task, help=TASK_HELP[task])
+    @_options
+    def run(**given: Any) -> None:
+        train_command(task, **given)
+
+    return run
+
+
+for _task in TASK_HELP:
+    command.add_command(_task_command(_task))
+
+
+def train_command(
+    task: str,
+    *,
+    config_file: tuple[str, ...],
+    environment_file: str | None,
+    resume: str | None,
+    overwrite: bool,
+    assignments: tuple[str, ...],
+    **given: Any,
+) -> None:
+    """Load the configuration, start the other processes if there are to be any, and train."""
+    from voxloom.config import load_config
+    from voxloom.ranks import Rank
+
+    files = [*([environment_file] if environment_file else []), *config_file]
+    config = load_config(task, files, overrides=overrides_of(task, given, assignments))  # type: ignore[arg-type]
+    rank = Rank.from_environment()
+    if config.gpus > 1 and rank.world == 1:
+        _launch(config.gpus)
+    if rank.is_main:
+        click.echo(json.dumps(config.model_dump(mode="json"), indent=2))
+    from voxloom.jobs import train
+
+    run = train(task, config, resume=resume, overwrite=overwrite, show_progress=sys.stderr.isatty())  # type: ignore[arg-type]
+    if rank.is_main:
+        click.echo(f"finished: {run.folder}")
+        click.echo(
+            f"next: voxloom predict {task} --checkpoint {run.folder} --output-dir {run.folder}/predictions"
+        )
+
+
+def overrides_of(task: str, given: dict[str, Any], assignments: tuple[str, ...]) -> dict[str, Any]:
+    """Return the dotted keys and values that a command line sets; an option not given is None."""
+    overrides = {
+        KEYS[name].format(train=SECTIONS[task]): value for name, value in given.items() if value is not None
+    }
+    for assignment in assignments:
+        key, equals, value = assignment.partition("=")
+        if not equals:
+            raise click.BadParameter(
+                f"{assignment!r}: expected KEY=VALUE, for instance seed=1", param_hint="--set"
+            )
+        overrides[key.strip()] = yaml.safe_load(value)
+    return overrides
+
+
+def _launch(processes: int) -> None:
+    """Become torchrun with this same command line; it finds a free port by itself."""
+    command_line = [
+        *(sys.executable, "-m", "torch.distributed.run"),
+        *("--standalone", f"--nproc_per_node={processes}"),
+        *("-m", "voxloom", *sys.argv[1:]),
+    ]
+    os.execv(sys.executable, command_line)

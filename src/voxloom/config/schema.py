@@ -1,0 +1,200 @@
+"""What a configuration may say. The keys of the older systems' files keep their names and places."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field as Setting
+from pydantic import model_validator
+
+from voxloom.component import Component
+from voxloom.diffusion import DiffusionProcess, FlowProcess
+from voxloom.models import AutoencoderConfig, DenoiserConfig, DiscriminatorConfig, UNetConfig
+from voxloom.sources import Layout
+from voxloom.training.autoencoder import AutoencoderLoss
+from voxloom.training.pix2pix import Pix2PixLoss
+from voxloom.training.regression import RegressionLoss
+from voxloom.training.trainer import TrainSettings
+from voxloom.transforms import Augment, Preparation
+
+__all__ = ["TASKS", "Config", "Sampling", "Task"]
+
+Task = Literal["vae", "ldm", "regression", "pix2pix"]
+
+TASKS: dict[Task, str] = {
+    "vae": "autoencoder_train",
+    "ldm": "diffusion_train",
+    "regression": "regression_train",
+    "pix2pix": "pix2pix_train",
+}
+"""Each task, and the section of its training settings."""
+
+
+class AutoencoderTrain(TrainSettings, AutoencoderLoss):
+    """How the VAE is trained."""
+
+    lr: Annotated[float, Setting(gt=0)] = 2.5e-5
+    """Learning rate of Adam, for the autoencoder and the discriminator alike."""
+
+
+class DiffusionTrain(TrainSettings):
+    """How the latent model is trained."""
+
+    lr: Annotated[float, Setting(gt=0)] = 1e-5
+    """Learning rate of Adam."""
+    max_epochs: Annotated[int, Setting(gt=0)] = 51
+    """Passes over the training pairs."""
+    val_interval: Annotated[int, Setting(gt=0)] = 2
+    """Epochs between two validations."""
+    ema_decay: Annotated[float, Setting(ge=0, lt=1)] = 0.999
+    """Decay of the averaged weights that validate and predict; 0 uses the weights themselves."""
+    lr_scheduler_milestones: tuple[int, ...] = ()
+    """Epochs at which the learning rate is divided by 10; short for a ``multistep`` schedule."""
+    augment_variants: Annotated[int, Setting(gt=0)] = 4
+    """Augmented copies of each pair whose latents are kept, where `augment` is on: latents are
+    encoded once, so each epoch takes one of these at random."""
+
+
+class RegressionTrain(TrainSettings, RegressionLoss):
+    """How the direct translator is trained."""
+
+    lr: Annotated[float, Setting(gt=0)] = 2e-4
+    """Learning rate of Adam."""
+
+
+class Pix2PixTrain(TrainSettings, Pix2PixLoss):
+    """How pix2pix is trained."""
+
+    lr: Annotated[float, Setting(gt=0)] = 2e-4
+    """Learning rate of Adam, for translator and discriminator alike."""
+
+
+class Sampling(Component):
+    """How translations are generated, for previews and as the default of a prediction."""
+
+    solver: str | None = None
+    """Name of the solver; None takes the process's own: dpmpp_2m for ddpm, euler for flow."""
+    steps: Annotated[int, Setting(gt=0)] = 20
+    """Evaluations of the network a translation."""
+
+
+class Config(Layout):
+    """Everything that a run depends on. One file may serve several tasks.
+
+    Sections ``vae``, ``ldm``, ``regression`` and ``pix2pix`` of a file hold values for that task
+    alone; they are merged over the rest before this schema sees them.
+    """
+
+    run_dir: Path = Path("runs/run")
+    """Folder of the run: checkpoints, metrics, previews."""
+    resume_ckpt: bool = False
+    """Go on from the run's last checkpoint, or from `checkpoint_dir`."""
+    checkpoint_dir: str = ""
+    """A checkpoint file or a run folder to resume from; empty takes the run's own."""
+    seed: int = 42
+    """From which split, order, noise and augmentation derive."""
+    num_workers: Annotated[int, Setting(ge=0)] = 4
+    """Processes that read ahead."""
+    cache_rate: Annotated[float, Setting(ge=0, le=1)] = 0.0
+    """Share of the prepared training images that stays in memory."""
+    gpus: Annotated[int, Setting(gt=0)] = 1
+    """Processes to train with; each takes a GPU where there are any."""
+    device: str | None = None
+    """Device to compute on, for instance ``cpu``; None takes a GPU where there is one."""
+    trackers: tuple[str, ...] = ("jsonl", "previews", "tensorboard")
+    """Who watches the run."""
+    preparation: Preparation = Preparation()
+    """Resizing and normalisation."""
+    augment: bool | Augment = False
+    """Random flips, rotations, shifts, zooms and bends of the training images."""
+
+    spatial_dims: Literal[2] = 2
+    """Number of spatial axes."""
+    image_channels: Literal[1] = 1
+    """Channels of an image."""
+    latent_channels: Annotated[int, Setting(gt=0)] = 4
+    """Channels of a latent."""
+    autoencoder_def: AutoencoderConfig = AutoencoderConfig()
+    """The VAE."""
+    discriminator_def: DiscriminatorConfig = DiscriminatorConfig()
+    """The patch discriminator of the VAE and of pix2pix."""
+    autoencoder_train: AutoencoderTrain = AutoencoderTrain()
+    """Training of the VAE."""
+
+    autoencoder_path: Path | None = None
+    """The VAE that the latent model works with: a checkpoint, or weights alone."""
+    latent_cache_dir: Path | None = None
+    """Where latents are kept; None takes ``latents`` beside the run's folder."""
+    process: Literal["ddpm", "flow"] = "ddpm"
+    """How a latent becomes another: denoising diffusion, or a rectified flow."""
+    NoiseScheduler: DiffusionProcess = DiffusionProcess()
+    """The process ``ddpm``."""
+    flow: FlowProcess = FlowProcess()
+    """The process ``flow``."""
+    scale_factor: Annotated[float, Setting(gt=0)] | None = None
+    """One factor on all latents, as older checkpoints have it; None measures each channel."""
+    diffusion_def: DenoiserConfig = DenoiserConfig()
+    """The latent model's network."""
+    diffusion_train: DiffusionTrain = DiffusionTrain()
+    """Training of the latent model."""
+    sampling: Sampling = Sampling()
+    """Solver and steps of previews and predictions."""
+
+    translator_def: UNetConfig = UNetConfig()
+    """The direct translators' network."""
+    regression_train: RegressionTrain = RegressionTrain()
+    """Training of the regression."""
+    pix2pix_train: Pix2PixTrain = Pix2PixTrain()
+    """Training of pix2pix."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _share_channels(cls, values: Any) -> Any:
+        """Hand the channel counts down to the networks that do not state their own."""
+        if not isinstance(values, dict):
+            return values
+        latent = values.get("latent_channels", 4)
+        shared = {
+            "autoencoder_def": {"latent_channels": latent},
+            "diffusion_def": {
+                "in_channels": latent,
+                "out_channels": latent,
+                "condition_channels": latent,
+            },
+        }
+        filled = {name: {**own, **_as_dict(values.get(name, {}))} for name, own in shared.items()}
+        return {**values, **filled}
+
+    @model_validator(mode="after")
+    def _channels_agree(self) -> Self:
+        said = {
+            "latent_channels": self.latent_channels,
+            "autoencoder_def.latent_channels": self.autoencoder_def.latent_channels,
+            "diffusion_def.in_channels": self.diffusion_def.in_channels,
+            "diffusion_def.out_channels": self.diffusion_def.out_channels,
+        }
+        if len(set(said.values())) > 1:
+            raise ValueError(f"the latent's channels differ: {said}; expected one number. Set latent_channels alone")
+        return self
+
+    @property
+    def layout(self) -> Layout:
+        """Where the data lies and how it is split."""
+        return Layout(**{name: getattr(self, name) for name in Layout.model_fields})
+
+    def settings(self, task: Task) -> TrainSettings:
+        """Return the training settings of a task."""
+        settings: TrainSettings = getattr(self, TASKS[task])
+        return settings
+
+    @property
+    def augmentation(self) -> Augment | None:
+        """The augmentation, if there is any."""
+        if isinstance(self.augment, Augment):
+            return self.augment
+        return Augment() if self.augment else None
+
+
+def _as_dict(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else value.model_dump()

@@ -1,0 +1,207 @@
+"""From images to latents, once: a folder keyed by the weights, the preprocessing and the files."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from voxloom.errors import MissingDataError
+from voxloom.loading import Batch, Loader, Order
+from voxloom.models import Autoencoder, LatentScale
+from voxloom.ranks import Rank, even_split
+from voxloom.sample import Field, Sample, Schema, Source, Subset
+from voxloom.sources import ArrayFolder, ArrayWriter
+from voxloom.transforms import Compose, Transform
+
+__all__ = ["LatentCache", "PickVariant", "latent_scale", "weights_digest"]
+
+logger = logging.getLogger(__name__)
+
+Barrier = Callable[[], None]
+Progress = Callable[[int, int], object]
+
+
+def weights_digest(model: nn.Module) -> str:
+    """Return 16 hexadecimal digits that depend on the content of the weights alone."""
+    digest = hashlib.blake2b(digest_size=8)
+    for name, tensor in sorted(model.state_dict().items()):
+        digest.update(name.encode())
+        digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()
+
+
+class PickVariant(Transform):
+    """Take one of the V augmented copies of a sample's latents, at random.
+
+    Fields are (V, C, h, w) before and (C, h, w) after; all fields take the same copy.
+    """
+
+    random = True
+
+    def __call__(self, sample: Sample, rng: np.random.Generator) -> Sample:
+        """Return the sample with one variant of each field."""
+        count = next(iter(sample.values())).shape[0]
+        which = int(rng.integers(count)) if count > 1 else 0
+        return sample.with_arrays({name: array[which] for name, array in sample.items()})
+
+
+@dataclass(frozen=True)
+class LatentCache:
+    """Posterior means and deviations of a source's images, kept below `root`.
+
+    Attributes
+    ----------
+    root
+        Folder of all caches; one entry for each combination of what the latents depend on.
+    autoencoder
+        The network, on the device where it shall compute.
+    batch_size
+        Images encoded at once.
+    num_workers
+        Processes that read ahead.
+    rank
+        Which share of the images this process encodes.
+    barrier
+        Waits for the other ranks.
+    seed
+        Of the augmented variants.
+    """
+
+    root: Path
+    autoencoder: Autoencoder
+    batch_size: int = 16
+    num_workers: int = 0
+    rank: Rank = Rank()
+    barrier: Barrier = lambda: None
+    seed: int = 0
+
+    def encode(
+        self, source: Source, transform: Compose, *, variants: int = 1, progress: Progress | None = None
+    ) -> ArrayFolder:
+        """Return the latents of a source, from the cache where they are there already.
+
+        Parameters
+        ----------
+        source
+            Its image fields are encoded, each for itself.
+        transform
+            Preprocessing, with augmentation last where `variants` are asked for.
+        variants
+            Differently augmented copies of each sample.
+        progress
+            Told (done, total) in batches.
+
+        Returns
+        -------
+        ArrayFolder
+            For each image field ``x`` of the source the fields ``x_mu`` and ``x_sigma``, float32,
+            of shape (variants, C, h, w).
+        """
+        folder = self.root / self._key(source, transform, variants)
+        with suppress(MissingDataError):
+            found = ArrayFolder(folder)
+            logger.info("latents of %d samples found in %s", len(found), folder)
+            return found
+        self._write(folder, source, transform, variants, progress)
+        return ArrayFolder(folder)
+
+    def _key(self, source: Source, transform: Compose, variants: int) -> str:
+        files = [_file_facts(path) for i in range(len(source)) for path in _files(source, i)]
+        what = {
+            "weights": weights_digest(self.autoencoder),
+            "transform": [type(t).__name__ + t.model_dump_json() for t in transform.transforms],
+            "variants": (variants, self.seed) if variants > 1 else 1,
+            "keys": list(source.keys),
+            "files": files,
+        }
+        return hashlib.blake2b(json.dumps(what).encode(), digest_size=10).hexdigest()
+
+    def _write(
+        self, folder: Path, source: Source, transform: Compose, variants: int, progress: Progress | None
+    ) -> None:
+        share = even_split(len(source), self.rank)
+        schema = self._schema(source, transform, variants)
+        if self.rank.is_main:
+            ArrayWriter(folder, schema, list(source.keys), create=True).flush()
+        self.barrier()
+        writer = ArrayWriter(folder, schema, list(source.keys), create=False)
+        names = [name.removesuffix("_mu") for name in schema if name.endswith("_mu")]
+        total, done = variants * len(share), 0
+        for variant in range(variants):
+            start = share.start
+            for batch in self._batches(Subset(source, share), transform, variant):
+                writer.write(start, self._encoded(batch, names), variant=variant)
+                start, done = start + len(batch), done + len(batch)
+                if progress is not None:
+                    progress(done, total)
+        writer.flush()
+        self.barrier()
+        if self.rank.is_main:
+            writer.finish({"producer": "voxloom", "what": "posterior mean and deviation"})
+        self.barrier()
+
+    def _batches(self, source: Source, transform: Compose, variant: int) -> Loader:
+        order = Order(length=len(source), batch_size=self.batch_size, seed=0, shuffle=False)
+        # The variant stands in the place of an epoch: each draws its own augmentation.
+        seed = self.seed * 1000003 + variant
+        return Loader(source, transform, order=order, seed=seed, num_workers=self.num_workers)
+
+    def _schema(self, source: Source, transform: Compose, variants: int) -> Schema:
+        sample = transform(source[0], np.random.default_rng(0))
+        fields = []
+        for name, array in sample.items():
+            if sample.schema[name].kind == "image":
+                shape = (variants, *latent_shape(self.autoencoder, array.shape[-2:]))
+                for part in ("mu", "sigma"):
+                    fields.append(Field(name=f"{name}_{part}", kind="latent", axes="vcyx", shape=shape))
+        return Schema(fields)
+
+    @torch.no_grad()
+    def _encoded(self, batch: Batch, names: list[str]) -> dict[str, np.ndarray[Any, Any]]:
+        device = next(self.autoencoder.parameters()).device
+        arrays = {}
+        for name in names:
+            image = batch[name]
+            mu, logvar = self.autoencoder.encode(image.to(device))
+            arrays[f"{name}_mu"] = mu.cpu().numpy()
+            arrays[f"{name}_sigma"] = (0.5 * logvar).exp().cpu().numpy()
+        return arrays
+
+
+def latent_shape(autoencoder: Autoencoder, size: Sequence[int]) -> tuple[int, int, int]:
+    """Return (channels, height, width) of the latent of an image of this height and width."""
+    config = autoencoder.config
+    return config.latent_channels, size[0] // config.downsampling, size[1] // config.downsampling
+
+
+def latent_scale(latents: ArrayFolder) -> LatentScale:
+    """Measure each channel over the posterior means of all fields of a (training) folder."""
+    names = [name for name in latents.schema if name.endswith("_mu")]
+    rows = (torch.from_numpy(np.array(latents.array(n)[i])) for n in names for i in range(len(latents)))
+    return LatentScale.measured(rows)
+
+
+def _files(source: Source, index: int) -> list[Path]:
+    """The files behind a sample, through subsets; none where a source has no files."""
+    while isinstance(source, Subset):
+        index, source = int(source.indices[index]), source.source
+    path = getattr(source, "path", None)
+    found = path(index) if path is not None else []
+    if isinstance(found, Mapping):
+        return [Path(p) for p in found.values()]
+    return [Path(p) for p in found] if isinstance(found, list | tuple) else [Path(found)]
+
+
+def _file_facts(path: Path) -> tuple[str, int, int]:
+    facts = path.stat()
+    return str(path.resolve()), facts.st_size, facts.st_mtime_ns

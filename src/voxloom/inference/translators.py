@@ -1,0 +1,121 @@
+"""What a trained model does to an image, behind one call."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from voxloom.diffusion import process_from, solver_for
+from voxloom.inference.trained import Trained
+from voxloom.models import LatentScale
+from voxloom.registry import Registry
+from voxloom.seeding import rng_for
+
+__all__ = ["TRANSLATORS", "DirectTranslator", "LatentTranslator", "Reconstructor", "Translator"]
+
+
+class Translator(Protocol):
+    """Turn prepared images into predictions of the same size."""
+
+    def __call__(self, image_BCHW: Tensor, keys: Sequence[str], sample: int = 0) -> Tensor:
+        """Return the prediction for each image.
+
+        Parameters
+        ----------
+        image_BCHW
+            Prepared images on the model's device.
+        keys
+            Their names: noise derives from the seed, the name and `sample` alone, so that neither
+            batch size nor order changes a prediction.
+        sample
+            Which of several predictions of the same image.
+        """
+
+    def describe(self) -> dict[str, Any]:
+        """Return what a reader of the predictions needs to know: solver, steps, seed."""
+
+
+class Reconstructor:
+    """Encode to the posterior's mean and decode: what the VAE keeps of an image."""
+
+    def __init__(self, trained: Trained, *, seed: int, solver: str | None, steps: int | None) -> None:  # noqa: ARG002
+        self._autoencoder = trained.models["autoencoder"]
+
+    def __call__(self, image_BCHW: Tensor, keys: Sequence[str], sample: int = 0) -> Tensor:  # noqa: ARG002
+        """Return the reconstructions."""
+        mu, _ = self._autoencoder.encode(image_BCHW)
+        out: Tensor = self._autoencoder.decode(mu)
+        return out.float()
+
+    def describe(self) -> dict[str, Any]:
+        """Return nothing: there is nothing to choose."""
+        return {}
+
+
+class DirectTranslator:
+    """One pass through a network: regression and pix2pix."""
+
+    def __init__(self, trained: Trained, *, seed: int, solver: str | None, steps: int | None) -> None:  # noqa: ARG002
+        self._network = trained.models["translator"]
+
+    def __call__(self, image_BCHW: Tensor, keys: Sequence[str], sample: int = 0) -> Tensor:  # noqa: ARG002
+        """Return the translations."""
+        out: Tensor = self._network(image_BCHW)
+        return out.float()
+
+    def describe(self) -> dict[str, Any]:
+        """Return nothing: there is nothing to choose."""
+        return {}
+
+
+class LatentTranslator:
+    """Encode the condition, solve from noise (or from the condition) to the target, decode."""
+
+    def __init__(self, trained: Trained, *, seed: int, solver: str | None, steps: int | None) -> None:
+        self.process = process_from(trained.facts["process"])
+        self.scale = LatentScale.model_validate(trained.facts["latent_scale"])
+        defaults = trained.config.get("sampling", {})
+        self._name = solver or defaults.get("solver")
+        self._solver = solver_for(self._name, self.process)
+        self._steps = steps or defaults.get("steps", 20)
+        self._seed = seed
+        self._autoencoder, self._denoiser = trained.models["autoencoder"], trained.models["denoiser"]
+
+    def __call__(self, image_BCHW: Tensor, keys: Sequence[str], sample: int = 0) -> Tensor:
+        """Return one translation of each image."""
+        mu, _ = self._autoencoder.encode(image_BCHW)
+        condition = self.scale.normalise(mu)
+
+        def noise(step: int) -> Tensor:
+            shape = tuple(condition.shape[1:])
+            drawn = [rng_for(self._seed, key, sample, step).standard_normal(shape, np.float32) for key in keys]
+            return torch.from_numpy(np.stack(drawn)).to(condition.device)
+
+        def network(z: Tensor, t: Tensor) -> Tensor:
+            out: Tensor = self._denoiser(z, t, condition)
+            return out
+
+        z1 = self.process.start(noise(-1), condition)
+        z0 = self._solver(network, z1, self.process, num_steps=self._steps, noise=noise)
+        out: Tensor = self._autoencoder.decode(self.scale.restore(z0))
+        return out.float()
+
+    def describe(self) -> dict[str, Any]:
+        """Return solver, steps and seed."""
+        return {"solver": self._solver.__name__, "num_steps": self._steps, "seed": self._seed}
+
+
+TRANSLATORS = Registry(
+    "translator",
+    {
+        "vae": "voxloom.inference.translators:Reconstructor",
+        "ldm": "voxloom.inference.translators:LatentTranslator",
+        "regression": "voxloom.inference.translators:DirectTranslator",
+        "pix2pix": "voxloom.inference.translators:DirectTranslator",
+    },
+)
+"""Task -> class with the signature ``(trained, *, seed, solver, steps)``."""

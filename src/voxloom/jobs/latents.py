@@ -1,0 +1,125 @@
+"""The material of stage 2: the pairs' latents, encoded once, and how good their decoder is."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from voxloom.config import Config
+from voxloom.errors import ConfigError
+from voxloom.inference import LatentCache, PickVariant, Trained, is_exported, latent_scale
+from voxloom.jobs.objectives import Material, data_range_of
+from voxloom.loading import Loader, Order
+from voxloom.metrics import psnr, ssim
+from voxloom.models import Autoencoder, LatentScale, load_weights
+from voxloom.ranks import Rank
+from voxloom.sample import Source
+from voxloom.sources import Parts
+from voxloom.training.distributed import wait_for_all
+from voxloom.transforms import Compose
+
+__all__ = ["first_stage", "latents_of"]
+
+logger = logging.getLogger(__name__)
+
+Bars = Callable[[str], Callable[[int, int], object] | None]
+
+LOW_CEILING = 25.0
+"""PSNR in dB of the VAE's own reconstruction under which no translation can look right."""
+
+
+def first_stage(config: Config, device: torch.device) -> Autoencoder:
+    """Return the frozen autoencoder that `config.autoencoder_path` names.
+
+    Raises
+    ------
+    ConfigError
+        When no path is given.
+    """
+    if config.autoencoder_path is None:
+        raise ConfigError(
+            "autoencoder_path is not set: stage 2 needs a trained VAE. Train one (voxloom train vae) and name its "
+            "checkpoint, for instance --set autoencoder_path=runs/vae/checkpoints/best.pt."
+        )
+    model = _stored(config, config.autoencoder_path)
+    return model.to(device).eval().requires_grad_(False)
+
+
+def _stored(config: Config, path: Path) -> Autoencoder:
+    if path.is_dir() or is_exported(path):
+        model = Trained.load(path).models["autoencoder"]
+    else:
+        stored = load_weights(path, part="autoencoder")
+        # Bare weights of an older system: this configuration says what they belong to.
+        model = stored.build() if stored.config is not None else stored.into(config.autoencoder_def.build())
+    assert isinstance(model, Autoencoder)
+    return model
+
+
+def latents_of(config: Config, parts: Parts, rank: Rank, device: torch.device, bars: Bars) -> Material:
+    """Encode both sides of all pairs, or find them encoded, and measure the VAE's ceiling."""
+    autoencoder = first_stage(config, device)
+    train_settings = config.diffusion_train
+    size, augmentation = train_settings.patch_size, config.augmentation
+    autoencoder.check_size(*size)
+    plain = config.preparation.transform(size)
+    cache = LatentCache(
+        root=config.latent_cache_dir or Path(config.run_dir).parent / "latents",
+        autoencoder=autoencoder,
+        batch_size=train_settings.batch_size,
+        num_workers=config.num_workers,
+        rank=rank,
+        barrier=wait_for_all,
+        seed=config.seed,
+    )
+    variants = train_settings.augment_variants if augmentation else 1
+    transform = config.preparation.transform(size, augmentation)
+    train = cache.encode(parts.train, transform, variants=variants, progress=bars("encoding"))
+    validation = cache.encode(parts.validation, plain, progress=bars("encoding"))
+    data_range = data_range_of(parts.train, plain, "target", config)
+    ceiling = _ceiling(autoencoder, parts.validation, plain, data_range, device)
+    channels = autoencoder.config.latent_channels
+    factor = config.scale_factor
+    return Material(
+        train=train,
+        validation=validation,
+        train_transform=Compose(transforms=(PickVariant(),)),
+        validation_transform=Compose(transforms=(PickVariant(),)),
+        data_range=data_range,
+        is_mapped=True,
+        first_stage=autoencoder,
+        scale=LatentScale.from_factor(factor, channels) if factor else latent_scale(train),
+        facts={"data_range": data_range, **ceiling},
+    )
+
+
+@torch.no_grad()
+def _ceiling(
+    autoencoder: Autoencoder, source: Source, transform: Compose, data_range: float, device: torch.device
+) -> dict[str, float]:
+    """PSNR and SSIM of the targets' own reconstruction, which no translation through it can pass."""
+    chosen = source[:: max(1, len(source) // 32)]
+    order = Order(length=len(chosen), batch_size=8, seed=0, shuffle=False)
+    values: dict[str, list[float]] = {"autoencoder_psnr": [], "autoencoder_ssim": []}
+    for batch in Loader(chosen, transform, order=order, seed=0):
+        target = batch["target"].to(device)
+        copy = autoencoder.decode(autoencoder.encode(target)[0]).float()
+        values["autoencoder_psnr"] += psnr(copy, target, data_range=data_range).tolist()
+        values["autoencoder_ssim"] += ssim(copy, target, data_range=data_range).tolist()
+    means = {name: float(np.mean(value)) for name, value in values.items()}
+    logger.info(
+        "ceiling: the VAE's own reconstruction of held-out targets has PSNR %.2f dB and SSIM %.3f",
+        means["autoencoder_psnr"],
+        means["autoencoder_ssim"],
+    )
+    if means["autoencoder_psnr"] < LOW_CEILING:
+        logger.warning(
+            "a ceiling of %.1f dB is low: translations will look blurred whatever stage 2 learns. Train the VAE "
+            "longer, with more latent channels or one level less.",
+            means["autoencoder_psnr"],
+        )
+    return means

@@ -1,0 +1,170 @@
+"""Predict with a trained model: a folder of images in, a folder of predictions out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+import torch
+from pydantic import Field as Setting
+
+from voxloom.component import Component
+from voxloom.config import TASKS, Task
+from voxloom.errors import CheckpointError, ConfigError, OutputExistsError
+from voxloom.inference import TRANSLATORS, Predictor, Trained, make_output
+from voxloom.sample import Map, Sample, Schema, Source, Subset
+from voxloom.sources import ImageFolder, Layout, PairFolder, ReadPolicy, Split
+from voxloom.transforms import Preparation
+
+__all__ = ["PredictOptions", "predict"]
+
+_PRECISIONS = {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}
+
+Progress = Callable[[int, int], object]
+
+
+class PredictOptions(Component):
+    """How a prediction is made."""
+
+    num_samples: Annotated[int, Setting(gt=0)] | None = None
+    """Number of images to predict, evenly spread over the input; None predicts all."""
+    samples_per_image: Annotated[int, Setting(gt=0)] = 1
+    """Predictions of each image; with more than one, their mean and deviation are written."""
+    solver: str | None = None
+    """Solver of a latent model; None takes that of the training configuration."""
+    steps: Annotated[int, Setting(gt=0)] | None = None
+    """Steps of the solver; None takes those of the training configuration."""
+    seed: int = 42
+    """From which all noise derives, with the image's name."""
+    batch_size: Annotated[int, Setting(gt=0)] = 8
+    """Images at once; it does not change a prediction."""
+    num_workers: Annotated[int, Setting(ge=0)] = 0
+    """Processes that read ahead."""
+    original_size: bool = False
+    """Give outputs in the size of the input file."""
+    precision: str = "fp32"
+    """Arithmetic of the networks: fp32, bf16 or fp16."""
+    device: str | None = None
+    """Device to compute on; None takes a GPU where there is one."""
+    overwrite: bool = False
+    """Replace predictions that are there already."""
+
+
+def predict(
+    task: Task,
+    checkpoint: str | Path,
+    output: str | Path,
+    *,
+    input_dir: str | Path | None = None,
+    target_dir: str | Path | None = None,
+    options: PredictOptions | None = None,
+    progress: Progress | None = None,
+) -> dict[str, Any]:
+    """Predict every image of a folder and return what ``predict.json`` says.
+
+    Parameters
+    ----------
+    task
+        ``vae`` reconstructs; ``ldm``, ``regression`` and ``pix2pix`` translate.
+    checkpoint
+        A run's folder (its best checkpoint), a checkpoint file, or exported weights.
+    output
+        A new folder for the results.
+    input_dir
+        Folder of images (conditions). None takes the validation part of the data that the run was
+        trained on, with its targets.
+    target_dir
+        Folder of the targets of `input_dir`, where they are known.
+    options
+        Everything else.
+    progress
+        Told (done, total) in images.
+
+    Raises
+    ------
+    CheckpointError
+        When the checkpoint is of another task.
+    OutputExistsError
+        When the output holds something, or lies within the input.
+    """
+    options = options or PredictOptions()
+    device = torch.device(options.device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    trained = Trained.load(checkpoint, device=device)
+    if trained.task != task:
+        raise CheckpointError(
+            f"{trained.path} is a checkpoint of task {trained.task!r}: expected one of {task!r}. "
+            f"Use: voxloom predict {trained.task} --checkpoint {trained.path}"
+        )
+    if options.precision not in _PRECISIONS:
+        raise ConfigError(f"precision {options.precision!r}: expected one of {', '.join(_PRECISIONS)}.")
+    source = _source(task, trained, input_dir, target_dir)
+    source = _thinned(source, options.num_samples)
+    output = Path(output)
+    _refuse_inside(output, [p for p in (input_dir, target_dir) if p is not None])
+    predictor = Predictor(
+        TRANSLATORS[task](trained, seed=options.seed, solver=options.solver, steps=options.steps),
+        Preparation.model_validate(trained.config.get("preparation", {})),
+        _size(task, trained),
+        device=device,
+        precision=_PRECISIONS[options.precision],
+        batch_size=options.batch_size,
+        num_workers=options.num_workers,
+        num_samples=options.samples_per_image,
+        original_size=options.original_size,
+    )
+    make_output(output, overwrite=options.overwrite)
+    given = "original" if task == "vae" else "condition"
+    facts = {"task": task, "checkpoint": str(trained.path), "step": trained.facts.get("step")}
+    return predictor.run(source, output, given=given, facts=facts, progress=progress)
+
+
+def _source(task: Task, trained: Trained, input_dir: str | Path | None, target_dir: str | Path | None) -> Source:
+    read = ReadPolicy.model_validate(trained.config.get("read", {}))
+    if task == "vae":
+        if input_dir is not None:
+            return ImageFolder(Path(input_dir), read, field="original", prefix="")
+        return _held_out(trained, "images")
+    if input_dir is None:
+        return _held_out(trained, "pairs")
+    if target_dir is None:
+        return ImageFolder(Path(input_dir), read, field="condition", prefix="")
+    return PairFolder(Path(target_dir), Path(input_dir), read)
+
+
+def _held_out(trained: Trained, kind: str) -> Source:
+    """The validation part of the data that the run was trained on."""
+    if not trained.split:
+        raise ConfigError(f"{trained.path} knows no training data: name the images to predict with --input-dir.")
+    layout = Layout(**{n: v for n, v in trained.config.items() if n in Layout.model_fields})
+    base = layout.val_dir or layout.data_base_dir
+    source: Source = layout.pairs(base) if kind == "pairs" else layout.images(base)
+    split = Split.model_validate(trained.split)
+    if layout.val_dir is None:
+        _, source = split.apply(source)
+    return Map(source, _rename) if kind == "images" else source
+
+
+def _rename(sample: Sample) -> Sample:
+    field = sample.schema["image"].model_copy(update={"name": "original"})
+    return Sample(sample.key, Schema([field]), {"original": sample["image"]})
+
+
+def _thinned(source: Source, number: int | None) -> Source:
+    if number is None or number >= len(source):
+        return source
+    return Subset(source, [i * len(source) // number for i in range(number)])
+
+
+def _refuse_inside(output: Path, inputs: list[str | Path]) -> None:
+    for folder in inputs:
+        if output.resolve().is_relative_to(Path(folder).resolve()):
+            raise OutputExistsError(
+                f"the output {output} lies within the data folder {folder}, into which nothing is written. "
+                "Name a folder outside it (--output-dir)."
+            )
+
+
+def _size(task: Task, trained: Trained) -> tuple[int, int]:
+    height, width = trained.config[TASKS[task]]["patch_size"]
+    return int(height), int(width)

@@ -1,0 +1,234 @@
+"""Train a task from its configuration: data, objective, run, loop."""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+
+from voxloom.atomic import write_json
+from voxloom.config import Config, Task
+from voxloom.errors import Interrupted, MissingExtraError, VoxloomError
+from voxloom.jobs.objectives import Material, build_objective, images_of, pairs_of
+from voxloom.loading import Loader, Order
+from voxloom.models.checkpoint import read_checkpoint
+from voxloom.ranks import Rank
+from voxloom.sources import Parts, Split, describe
+from voxloom.training import TRACKERS, Job, Run, Tracker, Trainer
+from voxloom.training.distributed import process_group, wait_for_all
+from voxloom.training.tracking import ProgressTracker
+
+__all__ = ["train"]
+
+logger = logging.getLogger(__name__)
+
+
+def train(
+    task: Task,
+    config: Config,
+    *,
+    resume: str | Path | Literal["auto"] | None = None,
+    overwrite: bool = False,
+    show_progress: bool = False,
+) -> Run:
+    """Train a task and return its run.
+
+    Parameters
+    ----------
+    task
+        ``vae``, ``ldm``, ``regression`` or ``pix2pix``.
+    config
+        Everything that the run depends on.
+    resume
+        A run folder or a checkpoint file to go on from; ``auto`` goes on where the run has a
+        checkpoint and starts where it has none; None follows `config.resume_ckpt`.
+    overwrite
+        Replace a run that is there already.
+    show_progress
+        Show bars in the terminal.
+
+    Raises
+    ------
+    OutputExistsError
+        When the run's folder holds something and neither `resume` nor `overwrite` was said.
+    Interrupted
+        After Ctrl-C or SIGTERM, with the state saved and the message saying how to go on.
+    """
+    rank = Rank.from_environment()
+    device = _device(config, rank)
+    run = Run(config.run_dir)
+    with process_group(rank, device):
+        # Every rank decides before the main one creates anything.
+        checkpoint = _checkpoint(run, config, resume)
+        wait_for_all()
+        if rank.is_main and not (checkpoint and run.exists):
+            run.create(task, config.model_dump(mode="json"), overwrite=overwrite)
+        wait_for_all()
+        return _Session(task, config, run, rank, device, show_progress and rank.is_main).train(checkpoint)
+
+
+@dataclass
+class _Session:
+    """One process's part of one run."""
+
+    task: Task
+    config: Config
+    run: Run
+    rank: Rank
+    device: torch.device
+    show_progress: bool
+
+    def train(self, checkpoint: Path | None) -> Run:
+        try:
+            return self._train(read_checkpoint(checkpoint) if checkpoint else None)
+        except Interrupted as stop:
+            self._status("interrupted")
+            raise Interrupted(f"{stop} Go on with: voxloom train {self.task} --resume {self.run.folder}") from None
+        except (VoxloomError, OSError, RuntimeError) as error:
+            self._status("failed", error=str(error))
+            raise
+
+    def _train(self, state: dict[str, Any] | None) -> Run:
+        parts = self._parts(state)
+        settings = self.config.settings(self.task)
+        material = self._material(parts)
+        objective = build_objective(self.task, self.config, material)
+        trainer = Trainer(
+            objective,
+            self._loader(material, training=True),
+            self._loader(material, training=False),
+            settings,
+            self._job(parts),
+            [],
+        )
+        if state is not None:
+            trainer.load_state(state)
+        trainer.trackers.extend(self._trackers(trainer))
+        self._status("running", **self._facts(trainer, material))
+        try:
+            trainer.fit()
+        finally:
+            for tracker in trainer.trackers:
+                tracker.close()
+        self._status("finished")
+        return self.run
+
+    def _parts(self, state: dict[str, Any] | None) -> Parts:
+        kind: Literal["images", "pairs"] = "images" if self.task == "vae" else "pairs"
+        split = Split.model_validate(state["split"]) if state else None
+        parts = Parts(self.config.layout, kind, self.config.seed, split=split, progress=self._bar("reading"))
+        if self.rank.is_main:
+            parts.split.save(self.run.folder / "split.json")
+            write_json(self.run.folder / "skipped.json", dict(parts.skipped))
+            logger.info("%s", describe(parts.train, parts.split))
+            if parts.skipped:
+                logger.warning("%d images left out; see %s", len(parts.skipped), self.run.folder / "skipped.json")
+        return parts
+
+    def _material(self, parts: Parts) -> Material:
+        if self.task == "ldm":
+            from voxloom.jobs.latents import latents_of
+
+            return latents_of(self.config, parts, self.rank, self.device, self._bar)
+        return images_of(self.config, parts) if self.task == "vae" else pairs_of(self.config, self.task, parts)
+
+    def _loader(self, material: Material, *, training: bool) -> Loader:
+        source = material.train if training else material.validation
+        transform = material.train_transform if training else material.validation_transform
+        order = Order(
+            length=len(source),
+            batch_size=self.config.settings(self.task).batch_size,
+            seed=self.config.seed,
+            shuffle=training,
+            rank=self.rank.index,
+            world=self.rank.world,
+        )
+        return Loader(
+            source,
+            transform,
+            order=order,
+            seed=self.config.seed,
+            num_workers=0 if material.is_mapped else self.config.num_workers,
+            pin_memory=self.device.type == "cuda",
+            cache_rate=0.0 if material.is_mapped else self.config.cache_rate,
+            progress=self._bar("caching"),
+        )
+
+    def _job(self, parts: Parts) -> Job:
+        facts = {
+            "task": self.task,
+            "config": self.config.model_dump(mode="json"),
+            "split": parts.split.model_dump(mode="json"),
+        }
+        return Job(self.run, self.rank, self.device, self.config.seed, facts)
+
+    def _trackers(self, trainer: Trainer) -> list[Tracker]:
+        if not self.rank.is_main:
+            return []
+        trackers: list[Tracker] = []
+        for name in self.config.trackers:
+            try:
+                trackers.append(TRACKERS[name](self.run.folder, trainer.step))
+            except MissingExtraError as missing:
+                logger.warning("%s", missing)
+        if self.show_progress:
+            trackers.append(ProgressTracker(trainer.total_steps, trainer.step))
+        return trackers
+
+    def _facts(self, trainer: Trainer, material: Material) -> dict[str, Any]:
+        models = trainer.objective.models
+        return {
+            "device": _device_name(self.device),
+            "processes": self.rank.world,
+            "num_parameters": {name: sum(p.numel() for p in model.parameters()) for name, model in models.items()},
+            "samples": {"train": len(material.train), "validation": len(material.validation)},
+            "total_steps": trainer.total_steps,
+            "facts": {**material.facts, **_plain(trainer.objective.facts())},
+            "error": None,
+        }
+
+    def _status(self, status: str, **facts: Any) -> None:
+        if self.rank.is_main:
+            self.run.update(status=status, **facts)
+
+    def _bar(self, what: str) -> Callable[[int, int], object] | None:
+        if not self.show_progress:
+            return None
+        from voxloom.jobs.progress import Bar
+
+        return Bar(what)
+
+
+def _checkpoint(run: Run, config: Config, resume: str | Path | None) -> Path | None:
+    if resume is None and config.resume_ckpt:
+        resume = config.checkpoint_dir or run.folder
+    if resume is None:
+        return None
+    if resume == "auto":
+        return run.latest() if (run.checkpoints / "last.pt").is_file() else None
+    path = Path(resume)
+    return Run(path).latest() if path.is_dir() else path
+
+
+def _device(config: Config, rank: Rank) -> torch.device:
+    if config.device is not None:
+        return torch.device(config.device)
+    if torch.cuda.is_available():
+        torch.cuda.set_device(rank.local)
+        return torch.device("cuda", rank.local)
+    return torch.device("cpu")
+
+
+def _device_name(device: torch.device) -> str:
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return f"{device.type} ({torch.get_num_threads()} threads)"
+
+
+def _plain(facts: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in facts.items() if not (isinstance(value, float) and math.isnan(value))}

@@ -1,0 +1,32 @@
+"""Anything that can be read: folders of images, arrays that were written before, and parts of them."""
+
+from voxloom.sources.arrays import ArrayFolder, ArrayWriter
+from voxloom.sources.folder import ImageFolder, PairFolder, readable
+from voxloom.sources.images import SUFFIXES, ReadPolicy, list_images, read_image, stem_of
+from voxloom.sources.layout import Layout, Parts
+from voxloom.sources.split import Split, split_by_fraction, subset
+from voxloom.sources.statistics import FieldStatistics, Statistics, describe
+from voxloom.sources.write import write_image, write_png
+
+__all__ = [
+    "SUFFIXES",
+    "ArrayFolder",
+    "ArrayWriter",
+    "FieldStatistics",
+    "ImageFolder",
+    "Layout",
+    "PairFolder",
+    "Parts",
+    "ReadPolicy",
+    "Split",
+    "Statistics",
+    "describe",
+    "list_images",
+    "read_image",
+    "readable",
+    "split_by_fraction",
+    "stem_of",
+    "subset",
+    "write_image",
+    "write_png",
+]

@@ -1,0 +1,92 @@
+"""Several processes that train one model: the process group, and the few sums that they share.
+
+A lone process needs no group; every function here then does nothing, so that the loop has one form.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+
+from voxloom.errors import DistributedError
+from voxloom.ranks import Rank
+
+__all__ = ["any_rank", "process_group", "sum_over_ranks", "wait_for_all", "wrap"]
+
+TIMEOUT = timedelta(minutes=30)
+"""How long a rank waits for the others before it gives up."""
+
+
+@contextmanager
+def process_group(rank: Rank, device: torch.device) -> Iterator[None]:
+    """Join the group that torchrun describes in the environment, and leave it at the end.
+
+    NCCL between GPUs, Gloo between CPUs.
+
+    Raises
+    ------
+    DistributedError
+        When the ranks cannot find each other: the port is in use, or variables are missing.
+    """
+    if rank.world == 1:
+        yield
+        return
+    backend = "nccl" if device.type == "cuda" else "gloo"
+    try:
+        dist.init_process_group(backend, rank=rank.index, world_size=rank.world, timeout=TIMEOUT)
+    except (RuntimeError, ValueError) as error:
+        raise DistributedError(
+            f"rank {rank.index} of {rank.world} could not join the others: {str(error).splitlines()[0]}. "
+            "Expected MASTER_ADDR and a free MASTER_PORT, as torchrun sets them. If the port is in use by "
+            "another job, start with torchrun --standalone, or with another --master_port."
+        ) from error
+    try:
+        yield
+    finally:
+        dist.destroy_process_group()
+
+
+def wrap(module: nn.Module, rank: Rank, device: torch.device) -> nn.Module:
+    """Return the module such that its forward averages gradients over the ranks."""
+    if rank.world == 1:
+        return module
+    devices = [device.index] if device.type == "cuda" else None
+    return DistributedDataParallel(module, device_ids=devices, broadcast_buffers=False)
+
+
+def sum_over_ranks(values: dict[str, float], device: torch.device) -> dict[str, float]:
+    """Return the sum of each value over the ranks; all ranks name the same values.
+
+    A rank whose share is empty may pass none: it takes part with zeros for the names of rank 0.
+    """
+    if not dist.is_initialized():
+        return values
+    names: list[Any] = [sorted(values)]
+    gathered: list[Any] = [None] * dist.get_world_size()
+    dist.all_gather_object(gathered, names[0])
+    union = sorted({name for share in gathered for name in share})
+    total = torch.tensor([values.get(name, 0.0) for name in union], dtype=torch.float64, device=device)
+    dist.all_reduce(total)
+    return dict(zip(union, total.tolist(), strict=True))
+
+
+def any_rank(flag: bool, device: torch.device) -> bool:
+    """Whether the flag is set on any rank; every rank gets the same answer."""
+    if not dist.is_initialized():
+        return flag
+    raised: Tensor = torch.tensor([float(flag)], device=device)
+    dist.all_reduce(raised)
+    return bool(raised.item() > 0)
+
+
+def wait_for_all() -> None:
+    """Return when every rank has come here."""
+    if dist.is_initialized():
+        dist.barrier()

@@ -1,0 +1,144 @@
+"""A run is a folder: the resolved configuration, the split, metrics, previews and checkpoints.
+
+::
+
+    <run>/run.json          what it is, how it stands, with which versions
+    <run>/config.json       the resolved configuration
+    <run>/split.json        which samples train and which validate
+    <run>/metrics.jsonl     one row a report
+    <run>/checkpoints/      last.pt, best.pt, final.pt, epoch_0012.pt ...
+    <run>/previews/         pictures, by epoch
+    <run>/tensorboard/      the same for TensorBoard
+"""
+
+from __future__ import annotations
+
+import json
+import platform
+import shutil
+import time
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from voxloom.atomic import replacing, write_json
+from voxloom.errors import CheckpointError, MissingDataError, OutputExistsError
+from voxloom.models.checkpoint import CHECKPOINT_KIND
+
+__all__ = ["Run", "versions"]
+
+FORMAT_VERSION = 1
+
+
+class Run:
+    """One training run on disk.
+
+    Parameters
+    ----------
+    folder
+        The run's folder. Nothing is created before `create`.
+    """
+
+    def __init__(self, folder: str | Path) -> None:
+        self.folder = Path(folder)
+        self.checkpoints = self.folder / "checkpoints"
+
+    @property
+    def exists(self) -> bool:
+        """Whether the folder holds anything."""
+        return self.folder.is_dir() and any(self.folder.iterdir())
+
+    def create(self, task: str, config: dict[str, Any], *, overwrite: bool = False) -> None:
+        """Make the folder and write what the run is.
+
+        Raises
+        ------
+        OutputExistsError
+            When the folder holds something and `overwrite` is False, or holds something that is no
+            run, which is never deleted.
+        """
+        if self.exists:
+            if not overwrite:
+                raise OutputExistsError(
+                    f"run folder {self.folder} exists already. "
+                    "Go on with it (--resume), replace it (--overwrite), or name another run_dir."
+                )
+            if not (self.folder / "run.json").is_file():
+                raise OutputExistsError(
+                    f"{self.folder} holds files that are not a run (no run.json), so it is not replaced. "
+                    "Name another run_dir, or empty the folder yourself."
+                )
+            shutil.rmtree(self.folder)
+        self.checkpoints.mkdir(parents=True)
+        write_json(self.folder / "config.json", config)
+        self.update(kind="voxloom-run", format_version=FORMAT_VERSION, task=task, started=_now(), seconds=0.0)
+
+    def read(self, name: str) -> Any:
+        """Return the content of one of the run's JSON files.
+
+        Raises
+        ------
+        MissingDataError
+            When the folder is no run, or the file is not there.
+        """
+        path = self.folder / name
+        if not path.is_file():
+            raise MissingDataError(f"{path} does not exist: expected a run folder that holds {name}.")
+        return json.loads(path.read_text(encoding="utf-8"))
+
+    def update(self, **facts: Any) -> None:
+        """Change entries of ``run.json``."""
+        path = self.folder / "run.json"
+        before = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+        write_json(path, {**before, **facts, "versions": versions()})
+
+    def save(self, name: str, state: dict[str, Any]) -> Path:
+        """Write a checkpoint atomically; on a full disk the older one of that name survives."""
+        path = self.checkpoints / f"{name}.pt"
+        with replacing(path) as file:
+            torch.save({"kind": CHECKPOINT_KIND, "format_version": FORMAT_VERSION, **state}, file)
+        return path
+
+    def link(self, name: str, path: Path) -> None:
+        """Give a saved checkpoint a second name, without writing it again where links work."""
+        temporary = self.checkpoints / f".{name}.link"
+        temporary.unlink(missing_ok=True)
+        try:
+            temporary.hardlink_to(path)
+        except OSError:
+            shutil.copyfile(path, temporary)
+        temporary.replace(self.checkpoints / f"{name}.pt")
+
+    def retain(self, number: int) -> None:
+        """Delete all but the newest `number` of the checkpoints that carry an epoch."""
+        epochs = sorted(self.checkpoints.glob("epoch_*.pt"))
+        for path in epochs[: max(0, len(epochs) - number)]:
+            path.unlink()
+
+    def latest(self) -> Path:
+        """Return the checkpoint to resume from.
+
+        Raises
+        ------
+        CheckpointError
+            When the run has none yet.
+        """
+        path = self.checkpoints / "last.pt"
+        if not path.is_file():
+            raise CheckpointError(
+                f"{self.folder} has no checkpoint to resume from ({path} does not exist): it was stopped "
+                "before its first one. Start it anew with --overwrite."
+            )
+        return path
+
+
+def versions() -> dict[str, str]:
+    """Return the versions that a result depends on."""
+    packages = {name: version(name) for name in ("voxloom", "torch", "monai", "numpy")}
+    return {"python": platform.python_version(), **packages}
+
+
+def _now() -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%S%z")

@@ -1,0 +1,170 @@
+"""Trackers watch a run: they are told what happened and own none of it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from PIL import Image
+from tqdm import tqdm
+
+from voxloom.errors import MissingExtraError
+from voxloom.registry import Registry
+
+__all__ = ["TRACKERS", "JsonlTracker", "PreviewTracker", "ProgressTracker", "TensorBoardTracker", "Tracker"]
+
+Row = dict[str, Any]
+
+
+class Tracker(Protocol):
+    """Told of every report and every preview.
+
+    A report is a row with ``step``, ``epoch``, ``split`` (train or validation), ``time`` in
+    seconds since the run began, and one float a metric.
+    """
+
+    def log(self, row: Row) -> None:
+        """Take a report."""
+
+    def image(self, name: str, row: Row, image_HW3: np.ndarray[Any, Any]) -> None:
+        """Take a picture of uint8 RGB, with the row that says when it was made."""
+
+    def close(self) -> None:
+        """Finish writing."""
+
+
+class JsonlTracker:
+    """Appends each report to ``metrics.jsonl``; on a resume, rows past the checkpoint are dropped.
+
+    Parameters
+    ----------
+    folder
+        The run's folder.
+    step
+        Step that the run goes on from.
+    """
+
+    def __init__(self, folder: Path, step: int) -> None:
+        path = folder / "metrics.jsonl"
+        kept = [row for row in read_rows(path) if row["step"] <= step and step > 0]
+        self._file = path.open("w", encoding="utf-8")
+        for row in kept:
+            self.log(row)
+
+    def log(self, row: Row) -> None:
+        """Append a line."""
+        self._file.write(json.dumps(row) + "\n")
+        self._file.flush()
+
+    def image(self, name: str, row: Row, image_HW3: np.ndarray[Any, Any]) -> None:
+        """Pictures are not rows."""
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+
+class PreviewTracker:
+    """Writes each picture to ``previews/epoch_0012_<name>.png``."""
+
+    def __init__(self, folder: Path, step: int) -> None:  # noqa: ARG002 - the trackers' one signature
+        self._folder = folder / "previews"
+
+    def log(self, row: Row) -> None:
+        """Reports are not pictures."""
+
+    def image(self, name: str, row: Row, image_HW3: np.ndarray[Any, Any]) -> None:
+        """Write a PNG."""
+        self._folder.mkdir(exist_ok=True)
+        Image.fromarray(image_HW3).save(self._folder / f"epoch_{row['epoch']:04d}_{name}.png")
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+class TensorBoardTracker:
+    """Writes scalars and pictures for TensorBoard below ``tensorboard/``.
+
+    Raises
+    ------
+    MissingExtraError
+        When the package tensorboard is not installed.
+    """
+
+    def __init__(self, folder: Path, step: int) -> None:
+        try:
+            from torch.utils.tensorboard.writer import SummaryWriter
+        except ImportError as error:
+            raise MissingExtraError(
+                "TensorBoard is not installed: pip install 'voxloom[tensorboard]', "
+                "or leave it out of the configuration's trackers."
+            ) from error
+        # Events past the step that a run resumes from are hidden by TensorBoard itself.
+        self._writer = SummaryWriter(str(folder / "tensorboard"), purge_step=step + 1 if step else None)  # type: ignore[no-untyped-call]
+
+    def log(self, row: Row) -> None:
+        """Write each metric as ``split/name``."""
+        for name, value in row.items():
+            if name not in ("step", "epoch", "split", "time"):
+                self._writer.add_scalar(f"{row['split']}/{name}", value, row["step"])  # type: ignore[no-untyped-call]
+
+    def image(self, name: str, row: Row, image_HW3: np.ndarray[Any, Any]) -> None:
+        """Write the picture as it is."""
+        self._writer.add_image(name, image_HW3, row["step"], dataformats="HWC")  # type: ignore[no-untyped-call]
+
+    def close(self) -> None:
+        """Flush and close."""
+        self._writer.close()  # type: ignore[no-untyped-call]
+
+
+class ProgressTracker:
+    """A bar in the terminal with the loss, images a second and the time left."""
+
+    def __init__(self, total_steps: int, step: int) -> None:
+        self._bar = tqdm(total=total_steps, initial=step, unit="step", dynamic_ncols=True, mininterval=0.5)
+        self._shown: dict[str, str] = {}
+
+    def log(self, row: Row) -> None:
+        """Move the bar to the row's step."""
+        if row["split"] == "train":
+            self._bar.update(row["step"] - self._bar.n)
+            self._shown |= {"loss": f"{row['loss']:.4f}", "img/s": f"{row.get('images_per_second', 0):.1f}"}
+        else:
+            self._shown["val"] = f"{row['loss']:.4f}"
+            if "psnr" in row:
+                self._shown["psnr"] = f"{row['psnr']:.2f}"
+        self._bar.set_description(f"epoch {row['epoch']}", refresh=False)
+        self._bar.set_postfix(self._shown)
+
+    def image(self, name: str, row: Row, image_HW3: np.ndarray[Any, Any]) -> None:
+        """A terminal shows no pictures."""
+
+    def close(self) -> None:
+        """Leave the finished bar."""
+        self._bar.close()
+
+
+TRACKERS = Registry(
+    "tracker",
+    {
+        "jsonl": "voxloom.training.tracking:JsonlTracker",
+        "previews": "voxloom.training.tracking:PreviewTracker",
+        "tensorboard": "voxloom.training.tracking:TensorBoardTracker",
+    },
+)
+"""Name -> class with the signature ``(run folder, step)``."""
+
+
+def read_rows(path: Path) -> list[Row]:
+    """Return the rows of a metrics file; a last line that a crash cut short is left out."""
+    if not path.is_file():
+        return []
+    rows: list[Row] = []
+    for line in path.read_text(encoding="utf-8").splitlines():
+        try:
+            rows.append(json.loads(line))
+        except json.JSONDecodeError:
+            continue
+    return rows

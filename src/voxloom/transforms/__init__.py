@@ -1,0 +1,58 @@
+"""Functions of a sample and a generator: resizing, normalisation, augmentation."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from voxloom.transforms.adapter import on_array
+from voxloom.transforms.intensity import (
+    ForegroundNormalize,
+    MinMaxNormalize,
+    PercentileNormalize,
+    RangeNormalize,
+)
+from voxloom.transforms.transform import TRANSFORMS, Compose, Transform, build
+
+if TYPE_CHECKING:
+    from voxloom.transforms.augment import Augment, sampling_grid, warp
+    from voxloom.transforms.preparation import Preparation
+    from voxloom.transforms.spatial import Resize, resample
+
+# These need torch, which takes a second to import: they load when they are used.
+_HOME = {
+    "Augment": "augment",
+    "Preparation": "preparation",
+    "Resize": "spatial",
+    "resample": "spatial",
+    "sampling_grid": "augment",
+    "warp": "augment",
+}
+
+__all__ = [
+    "TRANSFORMS",
+    "Augment",
+    "Compose",
+    "ForegroundNormalize",
+    "MinMaxNormalize",
+    "PercentileNormalize",
+    "Preparation",
+    "RangeNormalize",
+    "Resize",
+    "Transform",
+    "build",
+    "on_array",
+    "resample",
+    "sampling_grid",
+    "warp",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'voxloom.transforms' has no attribute {name!r}")
+    return getattr(import_module(f"voxloom.transforms.{_HOME[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -3,7 +3,34 @@
 from __future__ import annotations
 
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:  # what type checkers and editors see; at run time names load when they are used
+    from voxloom.diffusion.process import (
+        PROCESSES,
+        DiffusionProcess,
+        FlowProcess,
+        Process,
+        process_from,
+    )
+    from voxloom.diffusion.schedules import (
+        SCHEDULES,
+        Schedule,
+    )
+    from voxloom.diffusion.solvers import (
+        DEFAULT_SOLVERS,
+        SOLVERS,
+        Network,
+        Noise,
+        Solver,
+        ddim,
+        ddpm,
+        dpmpp_2m,
+        euler,
+        heun,
+        solver_for,
+        solves,
+    )
 
 _HOME = {
     "DEFAULT_SOLVERS": "solvers",

@@ -59,6 +59,7 @@ Noise = Callable[[int], torch.Tensor]
 class Solver(Protocol):
     """One stepping rule, and the process it belongs to."""
 
+    __name__: str
     solves: type
 
     def __call__(

@@ -73,6 +73,9 @@ class Registry(Mapping[str, Any]):
         module, _, attribute = target.partition(":")
         return getattr(import_module(module), attribute)
 
+    def __contains__(self, name: object) -> bool:
+        return name in self._table  # the inherited one would import it
+
     def __iter__(self) -> Iterator[str]:
         return iter(sorted(self._table))
 

@@ -74,3 +74,10 @@ def test_to_moves_all_and_lays_out_only_images():
 
 def test_len_counts_samples():
     assert len(Batch({}, ["a", "b", "c"], [0, 1, 2])) == 3
+
+
+def test_take_gives_the_first_samples_or_all():
+    batch = collate([sample("a", 1), sample("b", 2)], Share(3, [7, 5], 0.5))
+    first = batch.take(1)
+    assert (first.keys, first.indices, first["label"].tolist(), first.epoch) == (["a"], [7], [1], 3)
+    assert batch.take(9).keys == batch.keys

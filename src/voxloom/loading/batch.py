@@ -81,6 +81,15 @@ class Batch:
 
         return self._map(move)
 
+    def take(self, number: int) -> Batch:
+        """Return the first `number` samples, or all where there are fewer."""
+        return replace(
+            self,
+            fields={name: tensor[:number] for name, tensor in self.fields.items()},
+            keys=self.keys[:number],
+            indices=self.indices[:number],
+        )
+
     def pin_memory(self) -> Batch:
         """Return the batch in page-locked memory; torch's DataLoader calls it by this name."""
         return self._map(torch.Tensor.pin_memory)

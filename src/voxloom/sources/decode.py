@@ -117,20 +117,23 @@ def _read_tiff(path: Path, policy: ReadPolicy) -> Array:
     with tifffile.TiffFile(path) as tif:
         page = _chosen_page(tif, path, policy)
         _refuse_impossible(page, tif.filehandle.size)
-        pixels = page.asarray()
-    if page.axes == "SYX":
-        pixels = np.moveaxis(pixels, 0, -1)
-    color = page.photometric.name
+        return _grey(_pixels(page, path), path, policy)
+
+
+def _pixels(page: tifffile.TiffPage, path: Path) -> Array:
+    """Return a page with axes yx, or yxs if it has colours."""
+    color, bits = page.photometric.name, page.bitspersample
+    pixels: Array = page.asarray()
     if color == "PALETTE":
-        pixels = _one_of_equal(np.moveaxis(page.colormap[:, pixels] >> 8, 0, -1).astype(np.uint8))
-    elif page.axes not in ("YX", "YXS", "SYX") or (pixels.ndim == 3 and color not in ("RGB", "YCBCR")):
+        return _one_of_equal(np.moveaxis(page.colormap[:, pixels] >> 8, 0, -1).astype(np.uint8))
+    if page.axes not in ("YX", "YXS", "SYX") or (pixels.ndim == 3 and color not in ("RGB", "YCBCR")):
         raise DataError(
             f"{path}: a page with axes {page.axes} and shape {page.shape}, stored as {color}. "
             "Expected one channel: export each channel as a file of its own."
         )
-    elif color == "MINISWHITE" and pixels.dtype.kind in "bu":
-        pixels = ~pixels if pixels.dtype == np.bool_ else (1 << page.bitspersample) - 1 - pixels
-    return _grey(pixels, path, policy)
+    if color == "MINISWHITE" and pixels.dtype.kind in "bu":
+        pixels = ~pixels if pixels.dtype == np.bool_ else (1 << bits) - 1 - pixels
+    return np.moveaxis(pixels, 0, -1) if page.axes == "SYX" else pixels
 
 
 def _refuse_impossible(page: tifffile.TiffPage, file_size: int) -> None:

@@ -195,7 +195,7 @@ def _standardized(array: Array) -> Float32:
     result = np.zeros(array.shape, np.float32)
     if values.size:
         values -= values.mean()
-        std = np.sqrt(values @ values / values.size)
+        std = np.sqrt(np.square(values).mean())  # not a dot product: BLAS would wake its threads for it
         result[inside] = values / (std if std > LEAST_STD else 1.0)
     return result
 

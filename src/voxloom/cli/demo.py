@@ -12,6 +12,13 @@ import click
 __all__ = ["command"]
 
 STEPS = ("vae", "ldm", "predict", "evaluate", "report")
+COMPARED = {"pred": "prediction", "target": "target", "condition": "condition"}
+NEXT = """On your own pairs, two folders of slices with equal names, DATA/TARGET and DATA/CONDITION:
+  voxloom init config
+  voxloom train vae -c config/vae_config.json --data-dir DATA --set target=TARGET --set condition=CONDITION
+  voxloom train ldm -e config/environment_tif.json -c config/config_train_16g_cond.json \\
+    --data-dir DATA --set target=TARGET --set condition=CONDITION
+  voxloom predict ldm --checkpoint runs/ldm_baseline"""
 
 
 @click.command(name="demo")
@@ -43,28 +50,23 @@ def command(output: str, until: str, overwrite: bool) -> None:
     click.echo(f"\n{until} done in {time.monotonic() - began:.0f} s.")
     if until == "report":
         click.echo(f"The report: {(Path(output) / 'report.html').resolve()}")
-        click.echo(
-            "On your own pairs (two folders of slices with equal names below DATA):\n"
-            "  voxloom init config\n"
-            "  voxloom train vae -c config/vae_config.json --data-dir DATA\n"
-            "  voxloom train ldm -e config/environment_tif.json -c config/config_train_16g_cond.json --data-dir DATA\n"
-            "  voxloom predict ldm --checkpoint runs/ldm_baseline"
-        )
+        click.echo(NEXT)
 
 
 def _lines(output: Path, pairs: Path, recipe: Path, overwrite: bool) -> list[list[str]]:
     data = ["-c", str(recipe), "--data-dir", str(pairs)]
     again = ["--overwrite"] if overwrite else ["--resume"]
-    vae, ldm, predictions = output / "vae", output / "ldm", output / "predictions"
-    first_stage = f"autoencoder_path={vae / 'checkpoints' / 'best.pt'}"
-    compared = ["--pred", str(predictions / "prediction"), "--target", str(predictions / "target")]
+    vae, ldm = str(output / "vae"), str(output / "ldm")
+    made, judged, report = output / "predictions", str(output / "evaluation"), str(output / "report.html")
+    first_stage = f"autoencoder_path={output / 'vae' / 'checkpoints' / 'best.pt'}"
+    compared = [f"--{name}={made / folder}" for name, folder in COMPARED.items()]
     return [
-        ["train", "vae", *data, "--run-dir", str(vae), *again],
-        ["train", "ldm", *data, "--run-dir", str(ldm), "--set", first_stage, *again],
-        ["predict", "ldm", "--checkpoint", str(ldm), "-o", str(predictions), "--overwrite"],
-        ["evaluate", *compared, "--condition", str(predictions / "condition"), "--data-range", "255", "-o", str(output / "evaluation"), "--overwrite"],
-        ["report", str(vae), str(ldm), "--predictions", str(predictions), "--evaluation", str(output / "evaluation"), "-o", str(output / "report.html")],
-    ]  # fmt: skip
+        ["train", "vae", *data, "--run-dir", vae, *again],
+        ["train", "ldm", *data, "--run-dir", ldm, "--set", first_stage, *again],
+        ["predict", "ldm", "--checkpoint", ldm, "-o", str(made), "--overwrite"],
+        ["evaluate", *compared, "--data-range", "255", "-o", judged, "--overwrite"],
+        ["report", vae, ldm, f"--predictions={made}", f"--evaluation={judged}", "-o", report, "--overwrite"],
+    ]
 
 
 def _run(line: list[str]) -> None:

@@ -89,7 +89,7 @@ def _options(function: Callable[..., None]) -> Callable[..., None]:
                 metavar="KEY=VALUE",
                 help="Set any key, for instance --set autoencoder_def.channels=[32,64].",
             ),
-        ]  # fmt: skip
+        ]
     ):
         function = option(function)
     return function

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import logging
 import tomllib
-import types
 import typing
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -108,7 +107,7 @@ def read_file(path: Path) -> Values:
         raise ConfigError(f"{path} cannot be parsed: {error}.") from None
     if not isinstance(values, dict):
         raise ConfigError(f"{path} holds a {type(values).__name__}: expected keys and values.")
-    return _without_comments(values)
+    return typing.cast(Values, _without_comments(values))
 
 
 def _without_comments(value: Any) -> Any:
@@ -143,7 +142,9 @@ def _resolved(value: Any, root: Values) -> Any:
         found: Any = root
         for part in value.removeprefix("$")[1:].replace("::", "#").split("#"):
             if not isinstance(found, dict) or part not in found:
-                raise ConfigError(f"the reference {value!r} leads nowhere: expected a key of the configuration.")
+                raise ConfigError(
+                    f"the reference {value!r} leads nowhere: expected a key of the configuration."
+                )
             found = found[part]
         return found
     return value
@@ -169,6 +170,7 @@ def _known_keys(place: Sequence[str]) -> set[str]:
 
 
 def _models_in(annotation: Any) -> list[type[BaseModel]]:
-    if isinstance(annotation, type) and not isinstance(annotation, types.GenericAlias):
-        return [annotation] if issubclass(annotation, BaseModel) else []
-    return [model for part in typing.get_args(annotation) for model in _models_in(part)]
+    parts = typing.get_args(annotation)
+    if not parts:
+        return [annotation] if isinstance(annotation, type) and issubclass(annotation, BaseModel) else []
+    return [model for part in parts for model in _models_in(part)]

@@ -175,7 +175,17 @@ class Config(Layout):
             "diffusion_def.out_channels": self.diffusion_def.out_channels,
         }
         if len(set(said.values())) > 1:
-            raise ValueError(f"the latent's channels differ: {said}; expected one number. Set latent_channels alone")
+            raise ValueError(
+                f"the latent's channels differ: {said}; expected one number. Set latent_channels alone"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _has_condition(self) -> Self:
+        if self.diffusion_def.conditioning == "none":
+            raise ValueError(
+                "diffusion_def.conditioning 'none': a translation needs its condition. Use 'concat'"
+            )
         return self
 
     @property

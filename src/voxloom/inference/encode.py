@@ -7,7 +7,7 @@ import json
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -81,7 +81,7 @@ class LatentCache:
     autoencoder: Autoencoder
     batch_size: int = 16
     num_workers: int = 0
-    rank: Rank = Rank()
+    rank: Rank = field(default_factory=Rank)
     barrier: Barrier = lambda: None
     seed: int = 0
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -63,7 +63,7 @@ class Predictor:
     translator: Translator
     preparation: Preparation
     size: tuple[int, int]
-    device: torch.device = torch.device("cpu")
+    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     precision: torch.dtype | None = None
     batch_size: int = 8
     num_workers: int = 0
@@ -149,7 +149,7 @@ class Predictor:
         row = [(name, restored[name][0]) for name in order]
         path = output / "panels" / f"{key}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(panel(row, difference=True)).save(path)
+        Image.fromarray(panel(row, difference="target" in restored or given == "original")).save(path)
 
     def _restored(self, name: str, image: Array, size: tuple[int, int] | None) -> Array:
         if name != "deviation":
@@ -170,11 +170,13 @@ def make_output(folder: Path, *, overwrite: bool) -> None:
     if folder.is_dir() and any(folder.iterdir()):
         if not overwrite:
             raise OutputExistsError(
-                f"output folder {folder} exists already. Name another one (--output-dir), or replace it (--overwrite)."
+                f"output folder {folder} exists already. "
+                "Name another one (--output-dir), or replace it (--overwrite)."
             )
         if not any((folder / name).exists() for name in ("predict.json", "prediction")):
             raise OutputExistsError(
-                f"{folder} holds files that are no predictions, so it is not replaced. Name another --output-dir."
+                f"{folder} holds files that are no predictions, so it is not replaced. "
+                "Name another --output-dir."
             )
         shutil.rmtree(folder)
     folder.mkdir(parents=True, exist_ok=True)

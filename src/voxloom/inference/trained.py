@@ -1,4 +1,4 @@
-"""A trained model, ready to predict: read from a run's checkpoint, written and read as one safetensors file."""
+"""A trained model, ready to predict: from a run's checkpoint, or from one safetensors file."""
 
 from __future__ import annotations
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import numpy as np
 import torch
@@ -11,7 +11,7 @@ from torch import Tensor
 
 from voxloom.diffusion import process_from, solver_for
 from voxloom.inference.trained import Trained
-from voxloom.models import LatentScale
+from voxloom.models import Autoencoder, LatentScale
 from voxloom.registry import Registry
 from voxloom.seeding import rng_for
 
@@ -43,13 +43,12 @@ class Reconstructor:
     """Encode to the posterior's mean and decode: what the VAE keeps of an image."""
 
     def __init__(self, trained: Trained, *, seed: int, solver: str | None, steps: int | None) -> None:  # noqa: ARG002
-        self._autoencoder = trained.models["autoencoder"]
+        self._autoencoder = cast(Autoencoder, trained.models["autoencoder"])
 
     def __call__(self, image_BCHW: Tensor, keys: Sequence[str], sample: int = 0) -> Tensor:  # noqa: ARG002
         """Return the reconstructions."""
         mu, _ = self._autoencoder.encode(image_BCHW)
-        out: Tensor = self._autoencoder.decode(mu)
-        return out.float()
+        return self._autoencoder.decode(mu).float()
 
     def describe(self) -> dict[str, Any]:
         """Return nothing: there is nothing to choose."""
@@ -83,7 +82,8 @@ class LatentTranslator:
         self._solver = solver_for(self._name, self.process)
         self._steps = steps or defaults.get("steps", 20)
         self._seed = seed
-        self._autoencoder, self._denoiser = trained.models["autoencoder"], trained.models["denoiser"]
+        self._autoencoder = cast(Autoencoder, trained.models["autoencoder"])
+        self._denoiser = trained.models["denoiser"]
 
     def __call__(self, image_BCHW: Tensor, keys: Sequence[str], sample: int = 0) -> Tensor:
         """Return one translation of each image."""
@@ -92,7 +92,9 @@ class LatentTranslator:
 
         def noise(step: int) -> Tensor:
             shape = tuple(condition.shape[1:])
-            drawn = [rng_for(self._seed, key, sample, step).standard_normal(shape, np.float32) for key in keys]
+            drawn = [
+                rng_for(self._seed, key, sample, step).standard_normal(shape, np.float32) for key in keys
+            ]
             return torch.from_numpy(np.stack(drawn)).to(condition.device)
 
         def network(z: Tensor, t: Tensor) -> Tensor:
@@ -101,8 +103,7 @@ class LatentTranslator:
 
         z1 = self.process.start(noise(-1), condition)
         z0 = self._solver(network, z1, self.process, num_steps=self._steps, noise=noise)
-        out: Tensor = self._autoencoder.decode(self.scale.restore(z0))
-        return out.float()
+        return self._autoencoder.decode(self.scale.restore(z0)).float()
 
     def describe(self) -> dict[str, Any]:
         """Return solver, steps and seed."""

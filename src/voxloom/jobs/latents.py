@@ -42,8 +42,8 @@ def first_stage(config: Config, device: torch.device) -> Autoencoder:
     """
     if config.autoencoder_path is None:
         raise ConfigError(
-            "autoencoder_path is not set: stage 2 needs a trained VAE. Train one (voxloom train vae) and name its "
-            "checkpoint, for instance --set autoencoder_path=runs/vae/checkpoints/best.pt."
+            "autoencoder_path is not set: stage 2 needs a trained VAE. Train one (voxloom train vae) "
+            "and name its checkpoint, for instance --set autoencoder_path=runs/vae/checkpoints/best.pt."
         )
     model = _stored(config, config.autoencoder_path)
     return model.to(device).eval().requires_grad_(False)
@@ -118,8 +118,8 @@ def _ceiling(
     )
     if means["autoencoder_psnr"] < LOW_CEILING:
         logger.warning(
-            "a ceiling of %.1f dB is low: translations will look blurred whatever stage 2 learns. Train the VAE "
-            "longer, with more latent channels or one level less.",
+            "a ceiling of %.1f dB is low: translations will look blurred whatever stage 2 learns. "
+            "Train the VAE longer, with more latent channels or one level less.",
             means["autoencoder_psnr"],
         )
     return means

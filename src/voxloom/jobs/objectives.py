@@ -106,21 +106,32 @@ def build_objective(task: Task, config: Config, material: Material) -> Objective
         case AutoencoderTrain():
             loss = AutoencoderLoss(**{n: getattr(settings, n) for n in AutoencoderLoss.model_fields})
             return AutoencoderObjective(
-                config.autoencoder_def, config.discriminator_def, loss, data_range=material.data_range, seed=config.seed
+                config.autoencoder_def,
+                config.discriminator_def,
+                loss,
+                data_range=material.data_range,
+                seed=config.seed,
             )
         case RegressionTrain():
             loss_ = RegressionLoss(**{n: getattr(settings, n) for n in RegressionLoss.model_fields})
-            return RegressionObjective(config.translator_def, loss_, data_range=material.data_range, seed=config.seed)
+            return RegressionObjective(
+                config.translator_def, loss_, data_range=material.data_range, seed=config.seed
+            )
         case Pix2PixTrain():
             weights = Pix2PixLoss(**{n: getattr(settings, n) for n in Pix2PixLoss.model_fields})
             return Pix2PixObjective(
-                config.translator_def, config.discriminator_def, weights, data_range=material.data_range, seed=config.seed
+                config.translator_def,
+                config.discriminator_def,
+                weights,
+                data_range=material.data_range,
+                seed=config.seed,
             )
     return _latent_objective(config, material)
 
 
 def _latent_objective(config: Config, material: Material) -> LatentObjective:
-    assert material.first_stage is not None and material.scale is not None
+    assert material.first_stage is not None
+    assert material.scale is not None
     return LatentObjective(
         config.diffusion_def,
         config.NoiseScheduler if config.process == "ddpm" else config.flow,

@@ -119,7 +119,9 @@ def predict(
     return predictor.run(source, output, given=given, facts=facts, progress=progress)
 
 
-def _source(task: Task, trained: Trained, input_dir: str | Path | None, target_dir: str | Path | None) -> Source:
+def _source(
+    task: Task, trained: Trained, input_dir: str | Path | None, target_dir: str | Path | None
+) -> Source:
     read = ReadPolicy.model_validate(trained.config.get("read", {}))
     if task == "vae":
         if input_dir is not None:
@@ -135,7 +137,9 @@ def _source(task: Task, trained: Trained, input_dir: str | Path | None, target_d
 def _held_out(trained: Trained, kind: str) -> Source:
     """The validation part of the data that the run was trained on."""
     if not trained.split:
-        raise ConfigError(f"{trained.path} knows no training data: name the images to predict with --input-dir.")
+        raise ConfigError(
+            f"{trained.path} knows no training data: name the images to predict with --input-dir."
+        )
     layout = Layout(**{n: v for n, v in trained.config.items() if n in Layout.model_fields})
     base = layout.val_dir or layout.data_base_dir
     source: Source = layout.pairs(base) if kind == "pairs" else layout.images(base)

@@ -88,7 +88,9 @@ class _Session:
             return self._train(read_checkpoint(checkpoint) if checkpoint else None)
         except Interrupted as stop:
             self._status("interrupted")
-            raise Interrupted(f"{stop} Go on with: voxloom train {self.task} --resume {self.run.folder}") from None
+            raise Interrupted(
+                f"{stop} Go on with: voxloom train {self.task} --resume {self.run.folder}"
+            ) from None
         except (VoxloomError, OSError, RuntimeError) as error:
             self._status("failed", error=str(error))
             raise
@@ -125,9 +127,11 @@ class _Session:
         if self.rank.is_main:
             parts.split.save(self.run.folder / "split.json")
             write_json(self.run.folder / "skipped.json", dict(parts.skipped))
-            logger.info("%s", describe(parts.train, parts.split))
+            logger.info("%s", describe(parts.source, parts.split))
             if parts.skipped:
-                logger.warning("%d images left out; see %s", len(parts.skipped), self.run.folder / "skipped.json")
+                logger.warning(
+                    "%d images left out; see %s", len(parts.skipped), self.run.folder / "skipped.json"
+                )
         return parts
 
     def _material(self, parts: Parts) -> Material:
@@ -135,7 +139,9 @@ class _Session:
             from voxloom.jobs.latents import latents_of
 
             return latents_of(self.config, parts, self.rank, self.device, self._bar)
-        return images_of(self.config, parts) if self.task == "vae" else pairs_of(self.config, self.task, parts)
+        return (
+            images_of(self.config, parts) if self.task == "vae" else pairs_of(self.config, self.task, parts)
+        )
 
     def _loader(self, material: Material, *, training: bool) -> Loader:
         source = material.train if training else material.validation
@@ -185,7 +191,9 @@ class _Session:
         return {
             "device": _device_name(self.device),
             "processes": self.rank.world,
-            "num_parameters": {name: sum(p.numel() for p in model.parameters()) for name, model in models.items()},
+            "num_parameters": {
+                name: sum(p.numel() for p in model.parameters()) for name, model in models.items()
+            },
             "samples": {"train": len(material.train), "validation": len(material.validation)},
             "total_steps": trainer.total_steps,
             "facts": {**material.facts, **_plain(trainer.objective.facts())},
@@ -231,4 +239,6 @@ def _device_name(device: torch.device) -> str:
 
 
 def _plain(facts: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in facts.items() if not (isinstance(value, float) and math.isnan(value))}
+    return {
+        name: value for name, value in facts.items() if not (isinstance(value, float) and math.isnan(value))
+    }

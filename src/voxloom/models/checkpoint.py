@@ -28,7 +28,9 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
     """
     path = Path(path)
     if not path.is_file():
-        raise MissingDataError(f"checkpoint {path} does not exist: expected a file such as RUN/checkpoints/last.pt.")
+        raise MissingDataError(
+            f"checkpoint {path} does not exist: expected a file such as RUN/checkpoints/last.pt."
+        )
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except (RuntimeError, EOFError, OSError, ValueError, UnpicklingError) as error:
@@ -37,5 +39,7 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
             "voxloom saved. It may be truncated; name another one."
         ) from error
     if not isinstance(state, dict) or state.get("kind") != CHECKPOINT_KIND:
-        raise CheckpointError(f"{path} holds weights alone: expected a full checkpoint, to resume training from.")
+        raise CheckpointError(
+            f"{path} holds weights alone: expected a full checkpoint, to resume training from."
+        )
     return state

@@ -74,7 +74,9 @@ class Layout(Component):
 
     def images(self, base: Path) -> Source:
         """Return the images of `data_source` below `base`, keys ``folder/stem``."""
-        sources = [ImageFolder(base / name, self.read, prefix=name) for name in self.folders(self.data_source)]
+        sources = [
+            ImageFolder(base / name, self.read, prefix=name) for name in self.folders(self.data_source)
+        ]
         return sources[0] if len(sources) == 1 else Concat(sources)
 
     def pairs(self, base: Path) -> PairFolder:
@@ -100,6 +102,8 @@ class Parts:
 
     Attributes
     ----------
+    source
+        Everything: what trains and what validates.
     train, validation
         The two sources.
     split
@@ -127,9 +131,11 @@ class Parts:
             self.validation = self._usable(layout, opener(layout.val_dir), progress)
             self.train: Source = base if split is None else _pick(base, split.train)
             self.split = Split(train=tuple(self.train.keys), validation=tuple(self.validation.keys))
+            self.source: Source = Concat([self.train, self.validation])
         else:
             self.split = split or _make_split(layout, base, seed)
             self.train, self.validation = self.split.apply(base)
+            self.source = base
         if not len(self.train) or not len(self.validation):
             raise DataError(
                 f"{len(self.train)} images to train and {len(self.validation)} to validate in "

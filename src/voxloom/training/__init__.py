@@ -26,7 +26,7 @@ __all__ = [
     "RegressionLoss",
     "RegressionObjective",
     "Run",
-    "TrainSettings",
     "Tracker",
+    "TrainSettings",
     "Trainer",
 ]

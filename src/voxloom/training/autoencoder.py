@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, cast
 
 import torch
 from pydantic import Field as Setting
@@ -14,7 +14,14 @@ from torch import Tensor, nn
 from voxloom.component import Component
 from voxloom.loading import Batch
 from voxloom.metrics import mae, ms_ssim, psnr, ssim
-from voxloom.models import AutoencoderConfig, DiscriminatorConfig, PerceptualConfig, build_model, settings_of
+from voxloom.models import (
+    Autoencoder,
+    AutoencoderConfig,
+    DiscriminatorConfig,
+    PerceptualConfig,
+    build_model,
+    settings_of,
+)
 from voxloom.training.objective import Clock, Memory, Objective, Phase, PreviewRow, noise_for, weighted_sum
 from voxloom.training.terms import (
     Adversarial,
@@ -43,6 +50,10 @@ class AutoencoderLoss(Component):
     """Factor on the perceptual terms: LPIPS where a weights file is given, else the three below."""
     perceptual_weights_file: Path | None = None
     """State dict of the perceptual backbone; without it the perceptual terms need no weights."""
+    perceptual_backbone: Literal["squeezenet1_1", "vgg16"] = "squeezenet1_1"
+    """Network that these weights belong to."""
+    perceptual_linear_file: Path | None = None
+    """LPIPS weights of the backbone's layers; without it every layer counts alike."""
     ms_ssim_weight: Weight = 0.2
     """Weight of 1 - MS-SSIM within the perceptual terms that need no weights."""
     gradient_weight: Weight = 0.5
@@ -146,7 +157,8 @@ class AutoencoderObjective(Objective):
     ) -> None:
         self.settings = settings
         self.data_range = data_range
-        self.models = {"autoencoder": build_model(autoencoder, seed=seed)}
+        self.autoencoder = cast(Autoencoder, build_model(autoencoder, seed=seed))
+        self.models = {"autoencoder": self.autoencoder}
         self.configs = {"autoencoder": settings_of(autoencoder)}
         self._perceptual = _perceptual(settings)
         self.weights = _weights(settings)
@@ -158,7 +170,7 @@ class AutoencoderObjective(Objective):
 
     def latent_shape(self, image_BCHW: Tensor) -> tuple[int, int, int]:
         """Return (channels, height, width) of the latent of one of these images."""
-        config: Any = self.models["autoencoder"].config
+        config = self.autoencoder.config
         height, width = image_BCHW.shape[-2:]
         return config.latent_channels, height // config.downsampling, width // config.downsampling
 
@@ -198,12 +210,14 @@ class AutoencoderObjective(Objective):
         The loss leaves the adversarial terms out, since they move with the discriminator.
         """
         image = batch["image"]
-        mu, logvar = self.models["autoencoder"].encode(image)
-        reconstruction = self.models["autoencoder"].decode(mu).float()
+        mu, logvar = self.autoencoder.encode(image)
+        reconstruction = self.autoencoder.decode(mu).float()
         terms = self.image_terms(reconstruction, image)
         terms["kl"] = kl_divergence(mu, logvar)
         terms["kl_per_element"] = terms["kl"] / mu[0].numel()
-        terms["loss"] = weighted_sum({name: terms[name] for name in self.weights if name in terms}, self.weights)
+        terms["loss"] = weighted_sum(
+            {name: terms[name] for name in self.weights if name in terms}, self.weights
+        )
         # Each term is a mean over the batch, so that every sample may carry it.
         values = {name: value.expand(len(image)) for name, value in terms.items()}
         return values | {
@@ -215,8 +229,8 @@ class AutoencoderObjective(Objective):
     def preview(self, batch: Batch, seed: int) -> list[PreviewRow]:  # noqa: ARG002
         """Return original | reconstruction for each sample."""
         image = batch["image"]
-        mu, _ = self.models["autoencoder"].encode(image)
-        reconstruction = self.models["autoencoder"].decode(mu).float()
+        mu, _ = self.autoencoder.encode(image)
+        reconstruction = self.autoencoder.decode(mu).float()
         return [
             [("original", original[0]), ("reconstruction", copy[0])]
             for original, copy in zip(image.float().cpu().numpy(), reconstruction.cpu().numpy(), strict=True)
@@ -225,13 +239,20 @@ class AutoencoderObjective(Objective):
     def facts(self) -> dict[str, Any]:
         """Name the perceptual terms that were used."""
         used = "lpips" if self._perceptual is not None else "structure"
-        return {"perceptual": used if self.settings.perceptual_weight else "none", "data_range": self.data_range}
+        return {
+            "perceptual": used if self.settings.perceptual_weight else "none",
+            "data_range": self.data_range,
+        }
 
 
 def _perceptual(settings: AutoencoderLoss) -> nn.Module | None:
     if settings.perceptual_weights_file is None or settings.perceptual_weight == 0:
         return None
-    return PerceptualConfig(weights_file=settings.perceptual_weights_file).build()
+    return PerceptualConfig(
+        weights=settings.perceptual_weights_file,
+        backbone=settings.perceptual_backbone,
+        linear=settings.perceptual_linear_file,
+    ).build()
 
 
 def _weights(settings: AutoencoderLoss) -> dict[str, float]:

@@ -87,7 +87,7 @@ class LatentObjective(Objective):
         self.scale = scale
         self._solver = solver_for(preview_solver, process)
         self._steps = preview_steps
-        autoencoder.requires_grad_(False).eval()
+        self.autoencoder = autoencoder.requires_grad_(False).eval()
         self.models = {"denoiser": build_model(denoiser, seed=seed), "autoencoder": autoencoder}
         self.configs = {
             "denoiser": settings_of(denoiser),
@@ -100,7 +100,12 @@ class LatentObjective(Objective):
         return self.scale.normalise(batch["condition_mu"])
 
     def errors(
-        self, network: torch.nn.Module, z0: Tensor, condition: Tensor, noise: Tensor, uniform: np.ndarray[Any, Any]
+        self,
+        network: torch.nn.Module,
+        z0: Tensor,
+        condition: Tensor,
+        noise: Tensor,
+        uniform: np.ndarray[Any, Any],
     ) -> Tensor:
         """Return the mean squared error of each sample's prediction at its time, (B,)."""
         t = self.process.times(uniform).to(z0.device)
@@ -142,8 +147,10 @@ class LatentObjective(Objective):
             "target": self.scale.normalise(batch["target_mu"]),
             "prediction": self.generate(batch, seed),
         }
-        decode = self.models["autoencoder"].decode
-        images = {name: decode(self.scale.restore(z)).float().cpu().numpy() for name, z in latents.items()}
+        images = {
+            name: self.autoencoder.decode(self.scale.restore(z)).float().cpu().numpy()
+            for name, z in latents.items()
+        }
         return [[(name, image[i, 0]) for name, image in images.items()] for i in range(len(batch))]
 
     def facts(self) -> dict[str, Any]:

@@ -124,4 +124,3 @@ def noise_for(batch: Batch, shape: tuple[int, ...], *key: Key, like: Tensor) -> 
 def weighted_sum(terms: Mapping[str, Tensor], weights: Mapping[str, float]) -> Tensor:
     """Return the sum of the terms times their weights; a term without a weight counts once."""
     return torch.stack([weights.get(name, 1.0) * value.float() for name, value in terms.items()]).sum()
-

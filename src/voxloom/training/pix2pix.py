@@ -20,7 +20,7 @@ __all__ = ["Pix2PixLoss", "Pix2PixObjective"]
 
 
 class Pix2PixLoss(Component):
-    """Weights of the loss terms, after Isola et al. 2017, where the L1 term weighs 100 times the adversarial."""
+    """Weights of the loss terms, after Isola et al. 2017: L1 weighs 100 times the adversarial term."""
 
     adv_weight: Annotated[float, Setting(ge=0)] = 0.01
     """Weight of the adversarial term beside the L1 term's 1."""

@@ -58,7 +58,9 @@ class RegressionObjective(Objective):
 
     main = "translator"
 
-    def __init__(self, translator: UNetConfig, settings: RegressionLoss, *, data_range: float, seed: int) -> None:
+    def __init__(
+        self, translator: UNetConfig, settings: RegressionLoss, *, data_range: float, seed: int
+    ) -> None:
         self.settings = settings
         self.data_range = data_range
         self.weights = {"reconstruction": 1.0, "ms_ssim": settings.ms_ssim_weight}

@@ -18,6 +18,7 @@ import platform
 import shutil
 import time
 from importlib.metadata import version
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -97,8 +98,11 @@ class Run:
     def save(self, name: str, state: dict[str, Any]) -> Path:
         """Write a checkpoint atomically; on a full disk the older one of that name survives."""
         path = self.checkpoints / f"{name}.pt"
+        # Through memory, since torch hides a full disk in an error of its own.
+        content = BytesIO()
+        torch.save({"kind": CHECKPOINT_KIND, "format_version": FORMAT_VERSION, **state}, content)
         with replacing(path) as file:
-            torch.save({"kind": CHECKPOINT_KIND, "format_version": FORMAT_VERSION, **state}, file)
+            file.write(content.getbuffer())
         return path
 
     def link(self, name: str, path: Path) -> None:

@@ -53,7 +53,8 @@ def kl_divergence(mu_BCHW: Tensor, logvar_BCHW: Tensor) -> Tensor:
     128.0
     """
     mu, logvar = mu_BCHW.float(), logvar_BCHW.float()
-    return 0.5 * (mu.square() + logvar.exp() - logvar - 1).flatten(1).sum(1).mean()
+    mean: Tensor = 0.5 * (mu.square() + logvar.exp() - logvar - 1).flatten(1).sum(1).mean()
+    return mean
 
 
 def gradient_loss(prediction_BCHW: Tensor, target_BCHW: Tensor) -> Tensor:
@@ -89,7 +90,8 @@ def focal_frequency_loss(prediction_BCHW: Tensor, target_BCHW: Tensor, alpha: fl
     distance = torch.fft.fft2(error, norm="ortho").abs().square()
     weight = distance.detach().pow(alpha / 2)
     weight = weight / weight.amax(dim=(-2, -1), keepdim=True).clamp_min(1e-12)
-    return (weight * distance).mean()
+    mean: Tensor = (weight * distance).mean()
+    return mean
 
 
 def generator_loss(kind: Adversarial, fake_logits: Tensor) -> Tensor:

@@ -102,21 +102,21 @@ class TensorBoardTracker:
                 "or leave it out of the configuration's trackers."
             ) from error
         # Events past the step that a run resumes from are hidden by TensorBoard itself.
-        self._writer = SummaryWriter(str(folder / "tensorboard"), purge_step=step + 1 if step else None)  # type: ignore[no-untyped-call]
+        self._writer = SummaryWriter(str(folder / "tensorboard"), purge_step=step + 1 if step else None)
 
     def log(self, row: Row) -> None:
         """Write each metric as ``split/name``."""
         for name, value in row.items():
             if name not in ("step", "epoch", "split", "time"):
-                self._writer.add_scalar(f"{row['split']}/{name}", value, row["step"])  # type: ignore[no-untyped-call]
+                self._writer.add_scalar(f"{row['split']}/{name}", value, row["step"])
 
     def image(self, name: str, row: Row, image_HW3: np.ndarray[Any, Any]) -> None:
         """Write the picture as it is."""
-        self._writer.add_image(name, image_HW3, row["step"], dataformats="HWC")  # type: ignore[no-untyped-call]
+        self._writer.add_image(name, image_HW3, row["step"], dataformats="HWC")
 
     def close(self) -> None:
         """Flush and close."""
-        self._writer.close()  # type: ignore[no-untyped-call]
+        self._writer.close()
 
 
 class ProgressTracker:

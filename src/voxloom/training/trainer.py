@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from pydantic import Field as Setting
 from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
 
 from voxloom.component import Component
 from voxloom.errors import CheckpointError, DivergedError, Interrupted
@@ -188,7 +189,7 @@ class Trainer:
         optimizer.zero_grad(set_to_none=True)
         for batch, memory in zip(batches, memories, strict=True):
             with ExitStack() as context:
-                if batch is not batches[-1] and hasattr(module, "no_sync"):
+                if batch is not batches[-1] and isinstance(module, DistributedDataParallel):
                     context.enter_context(module.no_sync())
                 with self._autocast():
                     loss, report = module(batch, clock, memory)
@@ -280,7 +281,7 @@ class Trainer:
         bad = [name for name, value in judged.items() if not math.isfinite(value) and name != "psnr"]
         if bad:
             raise DivergedError(
-                f"{split} {', '.join(bad)} not finite at step {self.step} (epoch {self._position // len(self.train)}): "
+                f"{split} {', '.join(bad)} not finite at step {self.step}: "
                 f"training has diverged and nothing of it was saved; the last good checkpoint is "
                 f"{self.job.run.checkpoints / 'last.pt'}, if one was saved. Lower lr, set clip_norm, "
                 "or use precision fp32 or bf16."
@@ -329,7 +330,9 @@ class Trainer:
         """
         task = self.job.facts.get("task")
         if state.get("task") != task:
-            raise CheckpointError(f"checkpoint of task {state.get('task')!r}: expected one of {task!r} to resume.")
+            raise CheckpointError(
+                f"checkpoint of task {state.get('task')!r}: expected one of {task!r} to resume."
+            )
         for name, model in self.objective.models.items():
             _load(name, model, state["models"].get(name))
         for name, optimizer in self.optimizers.items():
@@ -405,7 +408,9 @@ def _plain(model: nn.Module) -> dict[str, Tensor]:
 def _load(name: str, model: nn.Module, state: dict[str, Tensor] | None) -> None:
     own = model.state_dict()
     state = state or {}
-    wrong = [k for k in own if k not in state or state[k].shape != own[k].shape] + [k for k in state if k not in own]
+    wrong = [k for k in own if k not in state or state[k].shape != own[k].shape] + [
+        k for k in state if k not in own
+    ]
     if wrong:
         raise CheckpointError(
             f"the checkpoint's {name} is of another architecture: {len(wrong)} of {len(own)} tensors differ, "

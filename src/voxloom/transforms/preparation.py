@@ -22,7 +22,8 @@ from voxloom.transforms.transform import Compose
 __all__ = ["Preparation"]
 
 Normalization = Annotated[
-    ForegroundNormalize | PercentileNormalize | MinMaxNormalize | RangeNormalize, Setting(discriminator="name")
+    ForegroundNormalize | PercentileNormalize | MinMaxNormalize | RangeNormalize,
+    Setting(discriminator="name"),
 ]
 
 

@@ -15,7 +15,7 @@ from voxloom.sources import Layout
 from voxloom.training.autoencoder import AutoencoderLoss
 from voxloom.training.pix2pix import Pix2PixLoss
 from voxloom.training.regression import RegressionLoss
-from voxloom.training.trainer import TrainSettings
+from voxloom.training.settings import TrainSettings
 from voxloom.transforms import Augment, Preparation
 
 __all__ = ["TASKS", "Config", "Sampling", "Task"]

@@ -7,8 +7,9 @@ from voxloom.training.optim import Average, LearningRate
 from voxloom.training.pix2pix import Pix2PixLoss, Pix2PixObjective
 from voxloom.training.regression import RegressionLoss, RegressionObjective
 from voxloom.training.run import Run
+from voxloom.training.settings import TrainSettings
 from voxloom.training.tracking import TRACKERS, Tracker
-from voxloom.training.trainer import Job, Trainer, TrainSettings
+from voxloom.training.trainer import Job, Trainer
 
 __all__ = [
     "TRACKERS",

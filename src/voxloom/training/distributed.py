@@ -18,7 +18,7 @@ from torch.nn.parallel import DistributedDataParallel
 from voxloom.errors import DistributedError
 from voxloom.ranks import Rank
 
-__all__ = ["any_rank", "process_group", "sum_over_ranks", "wait_for_all", "wrap"]
+__all__ = ["any_rank", "mean_over_ranks", "process_group", "sum_over_ranks", "wait_for_all", "wrap"]
 
 TIMEOUT = timedelta(minutes=30)
 """How long a rank waits for the others before it gives up."""
@@ -68,13 +68,19 @@ def sum_over_ranks(values: dict[str, float], device: torch.device) -> dict[str, 
     """
     if not dist.is_initialized():
         return values
-    names: list[Any] = [sorted(values)]
     gathered: list[Any] = [None] * dist.get_world_size()
-    dist.all_gather_object(gathered, names[0])
+    dist.all_gather_object(gathered, sorted(values))
     union = sorted({name for share in gathered for name in share})
     total = torch.tensor([values.get(name, 0.0) for name in union], dtype=torch.float64, device=device)
     dist.all_reduce(total)
     return dict(zip(union, total.tolist(), strict=True))
+
+
+def mean_over_ranks(values: dict[str, float], device: torch.device) -> dict[str, float]:
+    """Return the mean of each value over the ranks; all ranks name the same values."""
+    if not dist.is_initialized():
+        return values
+    return {name: v / dist.get_world_size() for name, v in sum_over_ranks(values, device).items()}
 
 
 def any_rank(flag: bool, device: torch.device) -> bool:

@@ -87,7 +87,7 @@ class Average:
         return {**dict(zip(self._names, self.mean, strict=True)), "__updates__": torch.tensor(self.updates)}
 
     def load_state_dict(self, state: dict[str, Tensor]) -> None:
-        """Take up what `state_dict` returned."""
-        self.updates = int(state["__updates__"])
+        """Take up what `state_dict` returned, or begin at a model's own state dict."""
+        self.updates = int(state.get("__updates__", 0))
         for mean, name in zip(self.mean, self._names, strict=True):
             mean.copy_(state[name])

@@ -9,71 +9,31 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass
 from itertools import islice
-from typing import Annotated, Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
-from pydantic import Field as Setting
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from voxloom.component import Component
 from voxloom.errors import CheckpointError, DivergedError, Interrupted
 from voxloom.loading import Batch, Loader
 from voxloom.panels import panel
 from voxloom.ranks import Rank
-from voxloom.training.distributed import any_rank, sum_over_ranks, wait_for_all, wrap
+from voxloom.training.distributed import any_rank, mean_over_ranks, sum_over_ranks, wait_for_all, wrap
+from voxloom.training.means import Means
 from voxloom.training.objective import Clock, Memory, Objective, Phase
-from voxloom.training.optim import Average, LearningRate
+from voxloom.training.optim import Average
 from voxloom.training.run import Run, versions
+from voxloom.training.settings import TrainSettings
 from voxloom.training.signals import StopRequest, stop_on_signals
 from voxloom.training.tracking import Tracker
 
-__all__ = ["Job", "TrainSettings", "Trainer"]
+__all__ = ["Job", "Trainer"]
 
 logger = logging.getLogger(__name__)
 
-Positive = Annotated[int, Setting(gt=0)]
 _DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
-
-
-class TrainSettings(Component):
-    """How training goes, whatever is trained."""
-
-    batch_size: Positive = 8
-    """Samples in a batch of one process."""
-    patch_size: tuple[Positive, Positive] = (256, 256)
-    """Height and width that images are resized to, in pixels."""
-    lr: Annotated[float, Setting(gt=0)] = 2.5e-5
-    """Learning rate of Adam."""
-    scale_lr: bool = False
-    """Multiply the learning rate by the number of processes."""
-    max_epochs: Positive = 100
-    """Passes over the training images."""
-    val_interval: Positive = 1
-    """Epochs between two validations; a checkpoint is saved after each."""
-    accumulate: Positive = 1
-    """Batches whose gradients are added up before a step."""
-    clip_norm: Annotated[float, Setting(gt=0)] | None = 1.0
-    """Largest norm of a phase's gradient; larger ones are scaled down. None: no limit."""
-    ema_decay: Annotated[float, Setting(ge=0, lt=1)] = 0.0
-    """Decay of the averaged weights that validate and predict; 0 uses the weights themselves."""
-    schedule: LearningRate = LearningRate()
-    """Course of the learning rate."""
-    precision: Literal["fp32", "bf16", "fp16"] = "fp32"
-    """Arithmetic of the networks under autocast; weights, losses and noise stay in fp32."""
-    channels_last: bool = False
-    """Keep images with the channels innermost in memory, which convolutions on GPUs prefer."""
-    compile: bool = False
-    """Compile the networks with torch.compile: slow to start, faster to run."""
-    log_every: Positive = 10
-    """Steps between two reports; losses are checked to be finite at each."""
-    preview_every: Positive = 1
-    """Validations between two previews."""
-    preview_samples: Positive = 4
-    """Samples in a preview."""
-    keep: Annotated[int, Setting(ge=0)] = 0
-    """Checkpoints of past validations that are kept, beside last, best and final."""
 
 
 @dataclass(frozen=True)
@@ -128,8 +88,7 @@ class Trainer:
         self.objective, self.settings, self.job, self.trackers = objective, settings, job, trackers
         self.train, self.validation = train, validation
         self.step, self.best, self._seconds = 0, math.inf, 0.0
-        self._sums: dict[str, Tensor] = {}
-        self._counts: dict[str, int] = {}
+        self._means = Means()
         self._place()
         self._phases = {p.name: wrap(p, job.rank, job.device) for p in objective.phases}
         rate = settings.lr * (job.rank.world if settings.scale_lr else 1)
@@ -187,38 +146,35 @@ class Trainer:
         for group in optimizer.param_groups:
             group["lr"] = self._rate * factor
         optimizer.zero_grad(set_to_none=True)
-        for batch, memory in zip(batches, memories, strict=True):
+        for batch, memory, share in zip(batches, memories, _shares(batches), strict=True):
             with ExitStack() as context:
                 if batch is not batches[-1] and isinstance(module, DistributedDataParallel):
                     context.enter_context(module.no_sync())
                 with self._autocast():
                     loss, report = module(batch, clock, memory)
-                self.scaler.scale(loss * (batch.weight / len(batches))).backward()
-            self._note({"loss" if phase is self.objective.phases[0] else f"loss_{phase.name}": loss.detach()})
-            self._note(report)
+                self.scaler.scale(loss * share).backward()
+            name = "loss" if phase is self.objective.phases[0] else f"loss_{phase.name}"
+            self._means.add({name: loss.detach(), **report})
         self.scaler.unscale_(optimizer)
         limit = self.settings.clip_norm or math.inf
         norm = nn.utils.clip_grad_norm_([p for g in optimizer.param_groups for p in g["params"]], limit)
-        self._note({f"gradient_norm_{phase.name}": norm})
+        self._means.add({f"gradient_norm_{phase.name}": norm})
         self.scaler.step(optimizer)
         self.scaler.update()
 
     # -- reports and validation ---------------------------------------------------------------------
 
-    def _note(self, values: dict[str, Tensor]) -> None:
-        for name, value in values.items():
-            self._sums[name] = self._sums[name] + value if name in self._sums else value.clone()
-            self._counts[name] = self._counts.get(name, 0) + 1
+    def _shared_means(self) -> Means:
+        means = self._means.shared(lambda sums: mean_over_ranks(sums, self.job.device))
+        self._require_finite(means.values(), "train")
+        return means
 
     def _report(self, epoch: int) -> None:
-        if not self._sums:
+        means = self._shared_means().values()
+        if not means:
             return
-        values = torch.stack([value.double() for value in self._sums.values()]).tolist()
-        means = {n: v / self._counts[n] for n, v in zip(self._sums, values, strict=True)}
-        self._sums, self._counts = {}, {}
+        self._means = Means()
         world = self.job.rank.world
-        means = {name: value / world for name, value in sum_over_ranks(means, self.job.device).items()}
-        self._require_finite(means, "train")
         now, (since, position) = time.monotonic(), self._mark
         images = (self.step - position) * self.settings.batch_size * self.settings.accumulate * world
         self._mark = (now, self.step)
@@ -314,6 +270,7 @@ class Trainer:
             "epoch": self._position // len(self.train),
             "best": self.best,
             "seconds": self._seconds,
+            "means": self._means.state_dict(),
             "loader": self.train.state_dict(),
             "rng": torch.get_rng_state(),
             "facts": self.objective.facts(),
@@ -337,10 +294,11 @@ class Trainer:
             _load(name, model, state["models"].get(name))
         for name, optimizer in self.optimizers.items():
             optimizer.load_state_dict(state["optimizers"][name])
-        if self.average is not None and state["ema"] is not None:
-            self.average.load_state_dict(state["ema"])
+        if self.average is not None:
+            self.average.load_state_dict(state["ema"] or _plain(self.objective.models[self.objective.main]))
         self.scaler.load_state_dict(state["scaler"])
         self.train.load_state_dict(state["loader"])
+        self._means = Means.from_state(state["means"])
         torch.set_rng_state(state["rng"])
         self.step, self.best, self._seconds = state["step"], state["best"], state["seconds"]
 
@@ -363,7 +321,9 @@ class Trainer:
         return (now or self.step % self.settings.log_every == 0) and any_rank(stop.requested, self.job.device)
 
     def _interrupt(self) -> None:
-        self._report(self._position // len(self.train))
+        # What the next report would tell is saved with the rest, so that it tells the same after a resume.
+        self._means = self._shared_means()
+        self._seconds = time.monotonic() - self._began
         if self.job.rank.is_main:
             self.job.run.save("last", self.state())
         wait_for_all()
@@ -395,6 +355,12 @@ def _groups(loader: Loader, size: int) -> Iterator[list[Batch]]:
     batches = iter(loader)
     while group := list(islice(batches, size)):
         yield group
+
+
+def _shares(batches: list[Batch]) -> list[float]:
+    """How much each batch counts in the mean over all samples of a step, those of other ranks included."""
+    per_rank = [len(batch) / batch.weight for batch in batches]
+    return [len(batch) / sum(per_rank) for batch in batches]
 
 
 def _trainable(phase: nn.Module) -> list[nn.Parameter]:

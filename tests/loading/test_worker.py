@@ -12,6 +12,7 @@ from voxloom.loading import Order
 from voxloom.loading.worker import Batches, Failure
 from voxloom.sample import Field, Sample, Schema, Source
 from voxloom.seeding import rng_for
+from voxloom.transforms import build
 
 
 class Numbers(Source):
@@ -80,3 +81,13 @@ def test_the_sample_is_named_in_a_note_on_any_other_fault(cache_rate):
         with pytest.raises(ZeroDivisionError) as caught:
             batches(transforms, cache_rate).read(0)
         assert caught.value.__notes__[0].startswith("while transforming sample ")
+
+
+def test_a_pipeline_of_the_package_fits_and_costs_no_generator_where_nothing_is_random(monkeypatch):
+    made = []
+    monkeypatch.setattr("voxloom.loading.worker.rng_for", lambda *key: made.append(key) or rng_for(*key))
+    resize = {"name": "resize", "size": [4, 4]}
+    assert batches(build([resize]))[0]["image"].shape == (4, 1, 4, 4)
+    assert not made
+    assert batches(build([resize, {"name": "augment"}]))[0]["image"].shape == (4, 1, 4, 4)
+    assert len(made) == 4

@@ -45,7 +45,8 @@ class Batches(Dataset["Batch | Failure"]):
         self.seed = seed
         self.random_part: Change | None = None
         if transform is not None:
-            self.random_part = transform.random_part
+            # a generator for each sample is only made where one is drawn from
+            self.random_part = transform.random_part if getattr(transform, "random", True) else None
             source = Map(source, _Prepare(transform.deterministic))
         self.cache = Cache(source, cache_rate)
 

@@ -17,6 +17,7 @@ Each class is also the builtin that a caller would expect to catch::
     ├── DistributedError   (RuntimeError)       ranks that could not be brought together
     ├── LoadingError       (RuntimeError)       a worker process that died while reading
     ├── MissingExtraError  (ImportError)        an optional package that is not installed
+    ├── CompatError        (ImportError)        a part of an older system that has no adapter
     └── Interrupted        (KeyboardInterrupt)  stopped by the user; the state is saved
 
 A message says what, the value, what was expected, and the cure.
@@ -26,6 +27,7 @@ from __future__ import annotations
 
 __all__ = [
     "CheckpointError",
+    "CompatError",
     "ConfigError",
     "DataError",
     "DistributedError",
@@ -106,6 +108,10 @@ class LoadingError(VoxloomError, RuntimeError):
 
 class MissingExtraError(VoxloomError, ImportError):
     """An optional package that is not installed."""
+
+
+class CompatError(VoxloomError, ImportError):
+    """A part of an older system that has no adapter, or cannot be replaced any more."""
 
 
 class Interrupted(VoxloomError, KeyboardInterrupt):  # noqa: N818 - not a fault

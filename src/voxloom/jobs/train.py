@@ -14,6 +14,7 @@ import torch
 from voxloom.atomic import write_json
 from voxloom.config import Config, Task
 from voxloom.errors import Interrupted, MissingExtraError, VoxloomError
+from voxloom.jobs.memory import keep_freed_memory
 from voxloom.jobs.objectives import Material, build_objective, images_of, pairs_of
 from voxloom.loading import Loader, Order
 from voxloom.models.checkpoint import read_checkpoint
@@ -62,6 +63,8 @@ def train(
     rank = Rank.from_environment()
     device = _device(config, rank)
     run = Run(config.run_dir)
+    if device.type == "cpu":
+        keep_freed_memory()
     with process_group(rank, device):
         # Every rank decides before the main one creates anything.
         checkpoint = _checkpoint(run, config, resume)

@@ -1,0 +1,97 @@
+from __future__ import annotations
+
+import importlib
+import logging
+import subprocess
+import sys
+
+import pytest
+
+from voxloom.compat import aliases
+from voxloom.errors import CompatError
+
+
+@pytest.fixture(autouse=True)
+def no_older_names(monkeypatch):
+    """Begin without the older names, and forget those that a test brings in."""
+    for name in [name for name in sys.modules if name.split(".")[0] == "pti_ldm_vae"]:
+        monkeypatch.delitem(sys.modules, name)
+    yield
+    for name in [name for name in sys.modules if name.split(".")[0] == "pti_ldm_vae"]:
+        sys.modules.pop(name)
+
+
+@pytest.fixture
+def original(tmp_path, monkeypatch):
+    """Install something under the older name."""
+    package = tmp_path / "site" / "pti_ldm_vae"
+    package.mkdir(parents=True)
+    (package / "__init__.py").write_text("IS_THE_ORIGINAL = True\n")
+    monkeypatch.syspath_prepend(package.parent)
+    return package
+
+
+def test_the_older_names_are_the_adapters_themselves():
+    aliases.install()
+    for name in ("data", "models", "utils", "utils.distributed", "utils.visualization"):
+        older = importlib.import_module(f"pti_ldm_vae.{name}")
+        assert older is importlib.import_module(f"voxloom.compat.pti_ldm_vae.{name}")
+    aliases.install()
+
+
+def test_attributes_lead_down_from_the_top():
+    aliases.install()
+    import pti_ldm_vae
+
+    assert pti_ldm_vae.utils.visualization.visualize_2d_image is pti_ldm_vae.utils.visualize_2d_image
+
+
+@pytest.mark.parametrize("name", ["pti_ldm_vae.analysis", "pti_ldm_vae.analysis.metrics"])
+def test_analysis_says_that_it_is_not_there(name):
+    aliases.install()
+    with pytest.raises(ImportError, match="latent-space analysis comes with a later one"):
+        importlib.import_module(name)
+    with pytest.raises(ImportError, match="voxloom evaluate"):
+        importlib.import_module("voxloom.compat.pti_ldm_vae.analysis")
+
+
+def test_ours_wins_over_an_installed_one_and_says_so(original, caplog):
+    aliases.install()
+    assert not hasattr(sys.modules["pti_ldm_vae"], "IS_THE_ORIGINAL")
+    (record,) = caplog.records
+    assert record.levelno == logging.WARNING
+    assert str(original) in record.getMessage()
+    assert "because voxloom.compat was asked for" in record.getMessage()
+
+
+def test_without_the_request_the_installed_one_is_used(original):
+    import voxloom.compat
+
+    assert voxloom.compat
+    assert importlib.import_module("pti_ldm_vae").IS_THE_ORIGINAL
+
+
+def test_one_that_is_in_use_already_is_not_replaced(original):
+    importlib.import_module("pti_ldm_vae")
+    with pytest.raises(CompatError, match="at the top"):
+        aliases.install()
+    assert sys.modules["pti_ldm_vae"].IS_THE_ORIGINAL
+
+
+def test_nothing_is_said_where_ours_is_the_only_one(caplog):
+    aliases.install()
+    assert not caplog.records
+
+
+def test_the_folder_on_the_path_does_the_same(monkeypatch, caplog):
+    monkeypatch.syspath_prepend(aliases.SHIM_FOLDER)
+    from pti_ldm_vae.utils import visualize_2d_image
+
+    assert visualize_2d_image.__module__.startswith("voxloom.compat")
+    assert not caplog.records
+
+
+def test_a_notebook_imports_one_line():
+    code = "import voxloom.compat.aliases; from pti_ldm_vae.data import ToTuple; print(ToTuple.__module__)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "voxloom.compat.pti_ldm_vae.data.transforms\n"

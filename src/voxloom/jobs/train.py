@@ -22,7 +22,7 @@ from voxloom.ranks import Rank
 from voxloom.sources import Parts, Split, describe
 from voxloom.training import TRACKERS, Job, Run, Tracker, Trainer
 from voxloom.training.distributed import process_group, wait_for_all
-from voxloom.training.tracking import ProgressTracker
+from voxloom.training.tracking import LogTracker, ProgressTracker
 
 __all__ = ["train"]
 
@@ -185,8 +185,8 @@ class _Session:
                 trackers.append(TRACKERS[name](self.run.folder, trainer.step))
             except MissingExtraError as missing:
                 logger.warning("%s", missing)
-        if self.show_progress:
-            trackers.append(ProgressTracker(trainer.total_steps, trainer.step))
+        shown = ProgressTracker if self.show_progress else LogTracker
+        trackers.append(shown(trainer.total_steps, trainer.step))
         return trackers
 
     def _facts(self, trainer: Trainer, material: Material) -> dict[str, Any]:

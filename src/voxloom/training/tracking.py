@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import logging
+import time
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -13,7 +16,17 @@ from tqdm import tqdm
 from voxloom.errors import MissingExtraError
 from voxloom.registry import Registry
 
-__all__ = ["TRACKERS", "JsonlTracker", "PreviewTracker", "ProgressTracker", "TensorBoardTracker", "Tracker"]
+__all__ = [
+    "TRACKERS",
+    "JsonlTracker",
+    "LogTracker",
+    "PreviewTracker",
+    "ProgressTracker",
+    "TensorBoardTracker",
+    "Tracker",
+]
+
+logger = logging.getLogger(__name__)
 
 Row = dict[str, Any]
 
@@ -144,6 +157,35 @@ class ProgressTracker:
     def close(self) -> None:
         """Leave the finished bar."""
         self._bar.close()
+
+
+class LogTracker:
+    """A line in the log at each validation, where there is no terminal to draw a bar in."""
+
+    def __init__(self, total_steps: int, step: int) -> None:
+        self._total, self._first, self._began = total_steps, step, time.monotonic()
+        self._train: Row = {}
+
+    def log(self, row: Row) -> None:
+        """Say how far the run is and how well it does."""
+        if row["split"] == "train":
+            self._train = row
+            return
+        done = row["step"] - self._first
+        left = (time.monotonic() - self._began) * (self._total - row["step"]) / max(1, done)
+        values = {"loss": self._train.get("loss"), "validation": row["loss"], "psnr": row.get("psnr")}
+        said = ", ".join(f"{name} {value:.4g}" for name, value in values.items() if value is not None)
+        rate = self._train.get("images_per_second", 0.0)
+        logger.info(
+            "epoch %d, step %d of %d: %s; %.1f images/s, %s left",
+            *(row["epoch"], row["step"], self._total, said, rate, timedelta(seconds=round(left))),
+        )
+
+    def image(self, name: str, row: Row, image_HW3: np.ndarray[Any, Any]) -> None:
+        """A log shows no pictures."""
+
+    def close(self) -> None:
+        """Nothing is open."""
 
 
 TRACKERS = Registry(

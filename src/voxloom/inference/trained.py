@@ -9,14 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as to_bytes
 from torch import Tensor, nn
 
 from voxloom.atomic import replacing
 from voxloom.errors import CheckpointError, MissingDataError
 from voxloom.models.checkpoint import read_checkpoint
-from voxloom.models.model import config_from
+from voxloom.models.model import build_model
 
 __all__ = ["Trained", "is_exported"]
 
@@ -65,7 +65,7 @@ class Trained:
             When it is neither, or holds weights alone.
         """
         path = _file(Path(path))
-        trained = _from_safetensors(path) if is_exported(path) else _from_checkpoint(path)
+        trained = _from_safetensors(path) if _is_safetensors(path) else _from_checkpoint(path)
         for model in trained.models.values():
             model.to(device).eval().requires_grad_(False)
         return trained
@@ -110,18 +110,35 @@ def _file(path: Path) -> Path:
 
 
 def is_exported(path: Path) -> bool:
-    """Whether the file is in the format of `Trained.save`: safetensors."""
+    """Whether `Trained.save` wrote the file; False where there is none."""
+    return _is_safetensors(path) and _metadata(path).get("kind") == KIND
+
+
+def _is_safetensors(path: Path) -> bool:
+    if not path.is_file():
+        return False
     with path.open("rb") as file:
         return file.read(9)[8:] == b"{"  # eight bytes of length, then JSON
 
 
+def _metadata(path: Path) -> dict[str, str]:
+    try:
+        with safe_open(path, framework="pt") as file:
+            return dict(file.metadata() or {})
+    except (SafetensorError, OSError) as error:
+        raise CheckpointError(
+            f"{path} cannot be read as safetensors ({error}): it may be cut short. Export it again."
+        ) from error
+
+
 def _from_safetensors(path: Path) -> Trained:
+    metadata = _metadata(path)
+    if metadata.get("kind") != KIND:
+        raise CheckpointError(
+            f"{path} holds weights alone: expected a file that `voxloom export` wrote, or a checkpoint. "
+            "Weights alone do not tell how images are prepared."
+        )
     with safe_open(path, framework="pt") as file:
-        metadata = file.metadata() or {}
-        if metadata.get("kind") != KIND:
-            raise CheckpointError(
-                f"{path} is no exported model: expected a file that `voxloom export` wrote, or a checkpoint."
-            )
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
     record = json.loads(metadata["record"])
     states: dict[str, dict[str, Tensor]] = {}
@@ -149,6 +166,6 @@ def _from_checkpoint(path: Path) -> Trained:
 
 
 def _built(settings: Mapping[str, Any], state: Mapping[str, Tensor]) -> nn.Module:
-    model: nn.Module = config_from(settings).build()
+    model = build_model(settings, seed=0)
     model.load_state_dict(state)
     return model

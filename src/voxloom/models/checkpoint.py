@@ -40,6 +40,7 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
         ) from error
     if not isinstance(state, dict) or state.get("kind") != CHECKPOINT_KIND:
         raise CheckpointError(
-            f"{path} holds weights alone: expected a full checkpoint, to resume training from."
+            f"{path} holds weights alone: expected a full checkpoint, such as RUN/checkpoints/last.pt. "
+            "Weights alone tell neither where training stands nor how images are prepared."
         )
     return state

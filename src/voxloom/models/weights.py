@@ -23,7 +23,7 @@ import voxloom
 from voxloom.atomic import replacing
 from voxloom.errors import CheckpointError, MissingDataError
 from voxloom.models.checkpoint import CHECKPOINT_KIND
-from voxloom.models.model import ModelConfig, config_from, settings_of
+from voxloom.models.model import ModelConfig, build_model, config_from, settings_of
 
 __all__ = ["WEIGHTS_KIND", "Weights", "differences", "load_weights", "read_tensors", "save_weights"]
 
@@ -78,7 +78,7 @@ class Weights:
                 f"{self.path} holds weights without the configuration of their model: expected both. "
                 "Build the model from its configuration file and use into(model)."
             )
-        return self.into(self.config.build())
+        return self.into(build_model(self.config, seed=0))
 
     def into(self, model: _Model) -> _Model:
         """Load the weights into a model and return it.

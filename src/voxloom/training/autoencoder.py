@@ -248,11 +248,13 @@ class AutoencoderObjective(Objective):
 def _perceptual(settings: AutoencoderLoss) -> nn.Module | None:
     if settings.perceptual_weights_file is None or settings.perceptual_weight == 0:
         return None
-    return PerceptualConfig(
+    config = PerceptualConfig(
         weights=settings.perceptual_weights_file,
         backbone=settings.perceptual_backbone,
         linear=settings.perceptual_linear_file,
-    ).build()
+    )
+    with torch.random.fork_rng(devices=[]):  # what is drawn before the weights are read stays inside
+        return config.build()
 
 
 def _weights(settings: AutoencoderLoss) -> dict[str, float]:

@@ -10,12 +10,9 @@ from pathlib import Path
 from voxloom.cli import main
 
 parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-parser.add_argument("-c", "--config-file")  # a checkpoint knows its configuration
 parser.add_argument("--checkpoint")
 parser.add_argument("--output-dir")
 given, others = parser.parse_known_args()
-if given.config_file:
-    print("-c is not used: the checkpoint knows its configuration.", file=sys.stderr)
 if given.checkpoint:
     output = given.output_dir or f"inference_vae_{Path(given.checkpoint).stem}"
     others = ["--checkpoint", given.checkpoint, "--output-dir", output, *others]

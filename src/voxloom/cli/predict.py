@@ -40,6 +40,13 @@ def _task_command(task: str) -> click.Command:
         type=click.Path(),
         help="New folder for the results.  [default: predictions_<run>]",
     )
+    @click.option(
+        "-c",
+        "--config-file",
+        type=click.Path(),
+        multiple=True,
+        help="Configuration that bare weights of an older system were trained with; else not needed.",
+    )
     @click.option("--num-samples", type=int, help="Number of images, evenly spread.  [default: all]")
     @click.option(
         "--samples-per-image",
@@ -67,9 +74,15 @@ def _task_command(task: str) -> click.Command:
     @click.option("--device", help="For instance cpu or cuda:1.  [default: a GPU if there is one]")
     @click.option("--overwrite", is_flag=True, help="Replace predictions that are there already.")
     def run(
-        checkpoint: str, input_dir: str | None, target_dir: str | None, output_dir: str | None, **given: Any
+        checkpoint: str,
+        input_dir: str | None,
+        target_dir: str | None,
+        output_dir: str | None,
+        config_file: tuple[str, ...],
+        **given: Any,
     ) -> None:
-        predict_command(task, checkpoint, input_dir, target_dir, output_dir, given)
+        folders = {"input_dir": input_dir, "target_dir": target_dir}
+        predict_command(task, checkpoint, output_dir, folders, config_file, given)
 
     return run
 
@@ -81,12 +94,13 @@ for _task in TASKS:
 def predict_command(
     task: str,
     checkpoint: str,
-    input_dir: str | None,
-    target_dir: str | None,
     output_dir: str | None,
+    folders: dict[str, str | None],
+    config_files: tuple[str, ...],
     given: dict[str, Any],
 ) -> None:
     """Predict and say where the results are."""
+    from voxloom.config import load_config
     from voxloom.jobs import PredictOptions, predict
     from voxloom.jobs.progress import Bar
 
@@ -95,8 +109,8 @@ def predict_command(
         task,  # type: ignore[arg-type]
         checkpoint,
         output,
-        input_dir=input_dir,
-        target_dir=target_dir,
+        **folders,
+        config=load_config(task, config_files) if config_files else None,  # type: ignore[arg-type]
         options=PredictOptions(**given),
         progress=Bar("predicting") if sys.stderr.isatty() else None,
     )

@@ -136,7 +136,7 @@ def _from_safetensors(path: Path) -> Trained:
     if metadata.get("kind") != KIND:
         raise CheckpointError(
             f"{path} holds weights alone: expected a file that `voxloom export` wrote, or a checkpoint. "
-            "Weights alone do not tell how images are prepared."
+            "Weights alone do not tell how images are prepared: name their configuration (-c)."
         )
     with safe_open(path, framework="pt") as file:
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping

@@ -10,9 +10,10 @@ import torch
 from pydantic import Field as Setting
 
 from voxloom.component import Component
-from voxloom.config import TASKS, Task
+from voxloom.config import TASKS, Config, Task
 from voxloom.errors import CheckpointError, ConfigError, OutputExistsError
 from voxloom.inference import TRANSLATORS, Predictor, Trained, make_output
+from voxloom.jobs.bare import trained_from_weights
 from voxloom.sample import Map, Sample, Schema, Source, Subset
 from voxloom.sources import ImageFolder, Layout, PairFolder, ReadPolicy, Split
 from voxloom.transforms import Preparation
@@ -58,6 +59,7 @@ def predict(
     *,
     input_dir: str | Path | None = None,
     target_dir: str | Path | None = None,
+    config: Config | None = None,
     options: PredictOptions | None = None,
     progress: Progress | None = None,
 ) -> dict[str, Any]:
@@ -76,6 +78,8 @@ def predict(
         trained on, with its targets.
     target_dir
         Folder of the targets of `input_dir`, where they are known.
+    config
+        Tells what bare weights belong to; a checkpoint knows by itself.
     options
         Everything else.
     progress
@@ -90,7 +94,7 @@ def predict(
     """
     options = options or PredictOptions()
     device = torch.device(options.device or ("cuda" if torch.cuda.is_available() else "cpu"))
-    trained = Trained.load(checkpoint, device=device)
+    trained = _trained(task, checkpoint, config, device)
     if trained.task != task:
         raise CheckpointError(
             f"{trained.path} is a checkpoint of task {trained.task!r}: expected one of {task!r}. "
@@ -117,6 +121,18 @@ def predict(
     given = "original" if task == "vae" else "condition"
     facts = {"task": task, "checkpoint": str(trained.path), "step": trained.facts.get("step")}
     return predictor.run(source, output, given=given, facts=facts, progress=progress)
+
+
+def _trained(task: Task, checkpoint: str | Path, config: Config | None, device: torch.device) -> Trained:
+    try:
+        return Trained.load(checkpoint, device=device)
+    except CheckpointError:
+        if config is None:
+            raise
+    trained = trained_from_weights(task, checkpoint, config)
+    for model in trained.models.values():
+        model.to(device)
+    return trained
 
 
 def _source(

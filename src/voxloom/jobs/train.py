@@ -14,8 +14,10 @@ import torch
 from voxloom.atomic import write_json
 from voxloom.config import Config, Task
 from voxloom.errors import Interrupted, MissingExtraError, VoxloomError
+from voxloom.jobs.latents import latents_of
 from voxloom.jobs.memory import keep_freed_memory
 from voxloom.jobs.objectives import Material, build_objective, images_of, pairs_of
+from voxloom.jobs.progress import Bar
 from voxloom.loading import Loader, Order
 from voxloom.models.checkpoint import read_checkpoint
 from voxloom.ranks import Rank
@@ -139,8 +141,6 @@ class _Session:
 
     def _material(self, parts: Parts) -> Material:
         if self.task == "ldm":
-            from voxloom.jobs.latents import latents_of
-
             return latents_of(self.config, parts, self.rank, self.device, self._bar)
         return (
             images_of(self.config, parts) if self.task == "vae" else pairs_of(self.config, self.task, parts)
@@ -210,8 +210,6 @@ class _Session:
     def _bar(self, what: str) -> Callable[[int, int], object] | None:
         if not self.show_progress:
             return None
-        from voxloom.jobs.progress import Bar
-
         return Bar(what)
 
 

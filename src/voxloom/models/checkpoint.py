@@ -41,6 +41,7 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
     if not isinstance(state, dict) or state.get("kind") != CHECKPOINT_KIND:
         raise CheckpointError(
             f"{path} holds weights alone: expected a full checkpoint, such as RUN/checkpoints/last.pt. "
-            "Weights alone tell neither where training stands nor how images are prepared."
+            "Weights alone tell neither where training stands nor how images are prepared; to predict with "
+            "them, name the configuration that they were trained with (-c)."
         )
     return state

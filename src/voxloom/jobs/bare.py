@@ -1,0 +1,73 @@
+"""Bare weights, as older systems keep them: what they belong to is told by a configuration."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from torch import nn
+
+from voxloom.config import Config, Task
+from voxloom.errors import ConfigError
+from voxloom.inference import Trained
+from voxloom.models import LatentScale, load_weights
+from voxloom.models.model import ModelConfig, settings_of
+
+__all__ = ["trained_from_weights"]
+
+
+def trained_from_weights(task: Task, path: str | Path, config: Config) -> Trained:
+    """Return the model that bare weights and the configuration of their training make.
+
+    Parameters
+    ----------
+    task
+        What the weights do.
+    path
+        A state dict with MONAI's names, or an older system's full checkpoint.
+    config
+        Names networks, preprocessing and patch size; for an ``ldm`` also `autoencoder_path` and
+        `scale_factor`, which older checkpoints do not hold.
+
+    Raises
+    ------
+    ConfigError
+        When the configuration does not say what is needed.
+    CheckpointError
+        When the weights are of another architecture.
+    """
+    if task == "vae":
+        built: dict[str, ModelConfig] = {"autoencoder": config.autoencoder_def}
+        models = {"autoencoder": _loaded(path, "autoencoder", config.autoencoder_def)}
+        facts: dict[str, object] = {}
+    elif task == "ldm":
+        if config.autoencoder_path is None or config.scale_factor is None:
+            raise ConfigError(
+                f"{path} holds a denoiser's weights alone: expected autoencoder_path and scale_factor "
+                "(1 over the deviation of the latents it was trained on) in the configuration file."
+            )
+        built = {"denoiser": config.diffusion_def, "autoencoder": config.autoencoder_def}
+        models = {
+            "denoiser": _loaded(path, "denoiser", config.diffusion_def),
+            "autoencoder": _loaded(config.autoencoder_path, "autoencoder", config.autoencoder_def),
+        }
+        process = config.NoiseScheduler if config.process == "ddpm" else config.flow
+        scale = LatentScale.from_factor(config.scale_factor, config.latent_channels)
+        facts = {"process": process.model_dump(mode="json"), "latent_scale": scale.model_dump(mode="json")}
+    else:
+        built = {"translator": config.translator_def}
+        models = {"translator": _loaded(path, "translator", config.translator_def)}
+        facts = {}
+    for model in models.values():
+        model.eval().requires_grad_(False)
+    return Trained(
+        task,
+        models,
+        {name: settings_of(model) for name, model in built.items()},
+        config.model_dump(mode="json"),
+        facts,
+        path=Path(path),
+    )
+
+
+def _loaded(path: str | Path, part: str, config: ModelConfig) -> nn.Module:
+    return load_weights(path, part=part).into(config.build())

@@ -10,13 +10,12 @@ from pathlib import Path
 from voxloom.cli import main
 
 parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-parser.add_argument("-e", "--environment-file")  # a checkpoint knows its configuration
-parser.add_argument("-c", "--config-file")
+parser.add_argument("-e", "--environment-file")
 parser.add_argument("--checkpoint")
 parser.add_argument("--output-dir")
 given, others = parser.parse_known_args()
-if given.environment_file or given.config_file:
-    print("-e and -c are not used: the checkpoint knows its configuration.", file=sys.stderr)
+if given.environment_file:
+    others = ["-c", given.environment_file, *others]
 if given.checkpoint:
     output = given.output_dir or f"inference_{Path(given.checkpoint).stem}"
     others = ["--checkpoint", given.checkpoint, "--output-dir", output, *others]

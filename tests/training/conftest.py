@@ -8,10 +8,15 @@ import torch
 
 from voxloom.errors import Interrupted
 from voxloom.jobs import train
+from voxloom.jobs.latents import latents_of
+from voxloom.jobs.objectives import build_objective, images_of, pairs_of
+from voxloom.loading import Loader, Order
 from voxloom.models.checkpoint import read_checkpoint
+from voxloom.ranks import Rank
+from voxloom.sources import Parts
 from voxloom.testing.images import write_pairs
 from voxloom.testing.recipes import small_config
-from voxloom.training import trainer
+from voxloom.training import Job, Run, Trainer, trainer
 
 SECTION = {
     "vae": "autoencoder_train",
@@ -57,6 +62,41 @@ class Runner:
     def __call__(self, task, run_dir, *, resume=None, **overrides):
         return train(task, self.config(task, run_dir, **overrides), resume=resume)
 
+    def trainer(self, task, run_dir, *, rank=None, **overrides):
+        """A trainer that has not begun, for a look inside."""
+        config, rank, cpu = self.config(task, run_dir, **overrides), rank or Rank(), torch.device("cpu")
+        parts = Parts(config.layout, "images" if task == "vae" else "pairs", config.seed)
+        if task == "ldm":
+            material = latents_of(config, parts, Rank(), cpu, lambda _: None)
+        else:
+            material = images_of(config, parts) if task == "vae" else pairs_of(config, task, parts)
+        settings = config.settings(task)
+        loaders = [
+            Loader(
+                source,
+                transform,
+                order=Order(
+                    length=len(source), batch_size=settings.batch_size, seed=config.seed, shuffle=shuffle,
+                    rank=rank.index, world=rank.world,
+                ),
+                seed=config.seed,
+            )
+            for source, transform, shuffle in (
+                (material.train, material.train_transform, True),
+                (material.validation, material.validation_transform, False),
+            )
+        ]  # fmt: skip
+        run = Run(config.run_dir)
+        if rank.is_main:
+            run.create(task, config.model_dump(mode="json"))
+        facts = {
+            "task": task,
+            "config": config.model_dump(mode="json"),
+            "split": parts.split.model_dump(mode="json"),
+        }
+        job = Job(run, rank, cpu, config.seed, facts)
+        return Trainer(build_objective(task, config, material), *loaders, settings, job, [])
+
 
 @pytest.fixture
 def go(pairs):
@@ -82,7 +122,7 @@ def stop_after(monkeypatch):
 
         monkeypatch.setattr(trainer, "stop_on_signals", scripted)
 
-    yield plan
+    return plan
 
 
 @pytest.fixture

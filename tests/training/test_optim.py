@@ -1,3 +1,5 @@
+from itertools import pairwise
+
 import pytest
 import torch
 from torch import nn
@@ -11,7 +13,7 @@ def test_warmup_then_cosine():
     assert factors[:4] == [0.25, 0.5, 0.75, 1.0]
     assert factors[14] == pytest.approx(0.55)
     assert factors[24] == pytest.approx(0.1)
-    assert all(a >= b for a, b in zip(factors[4:], factors[5:], strict=False))
+    assert all(a >= b for a, b in pairwise(factors[4:]))
 
 
 def test_multistep_divides_by_ten_at_each_milestone():

@@ -63,7 +63,7 @@ def test_what_is_no_checkpoint_is_named(run, tmp_path):
         read_checkpoint(tmp_path / "nowhere.pt")
     path = run.save("last", {"step": 1, "weights": torch.zeros(1000)})
     path.write_bytes(path.read_bytes()[:500])
-    with pytest.raises(CheckpointError, match="truncated|cut short"):
+    with pytest.raises(CheckpointError, match="It may be truncated"):
         read_checkpoint(path)
     torch.save({"weight": torch.zeros(2)}, tmp_path / "bare.pt")
     with pytest.raises(CheckpointError, match="weights alone"):

@@ -15,7 +15,9 @@ def test_kl_matches_torch_distributions():
 
 def test_kl_is_finite_where_the_variance_underflows_in_half_precision():
     logvar = torch.full((1, 1, 2, 2), -30.0, dtype=torch.float16)
-    assert terms.kl_divergence(torch.zeros_like(logvar), logvar).item() == pytest.approx(0.5 * 29 * 4, rel=1e-5)
+    assert terms.kl_divergence(torch.zeros_like(logvar), logvar).item() == pytest.approx(
+        0.5 * 29 * 4, rel=1e-5
+    )
 
 
 def test_focal_frequency_weighs_the_worst_frequency_fully():

@@ -111,7 +111,7 @@ class Trainer:
             When a loss is not finite; nothing of it has been saved.
         """
         self._began = time.monotonic() - self._seconds
-        self._mark = (time.monotonic(), 0)
+        self._mark = (time.monotonic(), self.step)
         with stop_on_signals() as stop:
             while self.step < self.total_steps:
                 for group in _groups(self.train, self.settings.accumulate):
@@ -219,8 +219,7 @@ class Trainer:
 
     def _preview(self, batch: Batch, epoch: int) -> None:
         rows = self.objective.preview(batch.take(self.settings.preview_samples), self.job.seed)
-        drawn = [panel(row, difference=True) for row in rows]
-        picture = np.concatenate(drawn)
+        picture = _stacked([panel(row, difference=True) for row in rows])
         for tracker in self.trackers:
             tracker.image("preview", {"step": self.step, "epoch": epoch}, picture)
 
@@ -355,6 +354,12 @@ def _groups(loader: Loader, size: int) -> Iterator[list[Batch]]:
     batches = iter(loader)
     while group := list(islice(batches, size)):
         yield group
+
+
+def _stacked(pictures: list[np.ndarray[Any, Any]]) -> np.ndarray[Any, Any]:
+    """Put pictures under each other; under narrow ones the caption decides how wide a picture is."""
+    width = max(picture.shape[1] for picture in pictures)
+    return np.concatenate([np.pad(p, ((0, 0), (0, width - p.shape[1]), (0, 0)), "edge") for p in pictures])
 
 
 def _shares(batches: list[Batch]) -> list[float]:

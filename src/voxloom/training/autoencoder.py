@@ -40,7 +40,7 @@ Weight = Annotated[float, Setting(ge=0)]
 
 
 class AutoencoderLoss(Component):
-    """Weights of the VAE's loss terms; a term of weight 0 is not computed."""
+    """Weights of the VAE's loss terms; one of weight 0 is not computed, but for the KL, to watch it."""
 
     recon_loss: Literal["l1", "l2"] = "l1"
     """Pixel loss between image and reconstruction: mean absolute or mean squared difference."""

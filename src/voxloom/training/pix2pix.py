@@ -23,7 +23,7 @@ class Pix2PixLoss(Component):
     """Weights of the loss terms, after Isola et al. 2017: L1 weighs 100 times the adversarial term."""
 
     adv_weight: Annotated[float, Setting(ge=0)] = 0.01
-    """Weight of the adversarial term beside the L1 term's 1."""
+    """Weight of the adversarial term beside the L1 term's 1; 0 trains without a discriminator."""
     adv_loss: Adversarial = "least_squares"
     """Loss on the discriminator's plain logits."""
 
@@ -42,10 +42,8 @@ class _Generator(Phase):
         prediction = self.translator(condition)
         memory["fake"] = prediction.detach()
         terms = objective.direct.image_terms(prediction, target)
-        discriminator = objective.models["discriminator"]
-        with frozen(discriminator):
-            logits = discriminator(torch.cat([condition, prediction.to(condition.dtype)], dim=1))[-1]
-        terms["adversarial"] = generator_loss(objective.settings.adv_loss, logits)
+        if objective.settings.adv_weight > 0:
+            terms["adversarial"] = objective.adversarial_term(condition, prediction)
         loss = weighted_sum(terms, {"adversarial": objective.settings.adv_weight})
         return loss, {name: value.detach() for name, value in terms.items()}
 
@@ -99,9 +97,19 @@ class Pix2PixObjective(Objective):
         self.direct = RegressionObjective(translator, RegressionLoss(), data_range=data_range, seed=seed)
         both = translator.in_channels + translator.out_channels
         judge = discriminator.model_copy(update={"in_channels": both})
-        self.models = {**self.direct.models, "discriminator": build_model(judge, seed=seed)}
-        self.configs = {**self.direct.configs, "discriminator": settings_of(judge)}
-        self.phases = [_Generator(self), _Discriminator(self)]
+        self.models, self.configs = dict(self.direct.models), dict(self.direct.configs)
+        self.phases = [_Generator(self)]
+        if settings.adv_weight > 0:
+            self.models["discriminator"] = build_model(judge, seed=seed)
+            self.configs["discriminator"] = settings_of(judge)
+            self.phases.append(_Discriminator(self))
+
+    def adversarial_term(self, condition: Tensor, prediction: Tensor) -> Tensor:
+        """Return what the frozen discriminator says of the translation of this condition."""
+        discriminator = self.models["discriminator"]
+        with frozen(discriminator):
+            logits = discriminator(torch.cat([condition, prediction.to(condition.dtype)], dim=1))[-1]
+        return generator_loss(self.settings.adv_loss, logits)
 
     def validate(self, batch: Batch, seed: int) -> dict[str, Tensor]:
         """Return the direct translator's values: L1 loss, PSNR, SSIM and MAE."""

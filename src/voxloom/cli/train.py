@@ -130,7 +130,8 @@ def train_command(
     files = [*([environment_file] if environment_file else []), *config_file]
     config = load_config(task, files, overrides=overrides_of(task, given, assignments))  # type: ignore[arg-type]
     rank = Rank.from_environment()
-    if config.gpus > 1 and rank.world == 1:
+    # Under torchrun, even with one process, the user has said how many there are.
+    if config.gpus > 1 and rank.world == 1 and "RANK" not in os.environ:
         _launch(config.gpus)
     if rank.is_main:
         click.echo(json.dumps(config.model_dump(mode="json"), indent=2))

@@ -7,12 +7,12 @@ from pathlib import Path
 from torch import nn
 
 from voxloom.config import Config, Task
-from voxloom.errors import ConfigError
+from voxloom.errors import CheckpointError, ConfigError
 from voxloom.inference import Trained
 from voxloom.models import LatentScale, load_weights
 from voxloom.models.model import ModelConfig, settings_of
 
-__all__ = ["trained_from_weights"]
+__all__ = ["stored_model", "trained_from_weights"]
 
 
 def trained_from_weights(task: Task, path: str | Path, config: Config) -> Trained:
@@ -23,7 +23,7 @@ def trained_from_weights(task: Task, path: str | Path, config: Config) -> Traine
     task
         What the weights do.
     path
-        A state dict with MONAI's names, or an older system's full checkpoint.
+        A state dict with MONAI's names.
     config
         Names networks, preprocessing and patch size; for an ``ldm`` also `autoencoder_path` and
         `scale_factor`, which older checkpoints do not hold.
@@ -37,7 +37,7 @@ def trained_from_weights(task: Task, path: str | Path, config: Config) -> Traine
     """
     if task == "vae":
         built: dict[str, ModelConfig] = {"autoencoder": config.autoencoder_def}
-        models = {"autoencoder": _loaded(path, "autoencoder", config.autoencoder_def)}
+        models = {"autoencoder": stored_model(path, "autoencoder", config.autoencoder_def)}
         facts: dict[str, object] = {}
     elif task == "ldm":
         if config.autoencoder_path is None or config.scale_factor is None:
@@ -47,15 +47,15 @@ def trained_from_weights(task: Task, path: str | Path, config: Config) -> Traine
             )
         built = {"denoiser": config.diffusion_def, "autoencoder": config.autoencoder_def}
         models = {
-            "denoiser": _loaded(path, "denoiser", config.diffusion_def),
-            "autoencoder": _loaded(config.autoencoder_path, "autoencoder", config.autoencoder_def),
+            "denoiser": stored_model(path, "denoiser", config.diffusion_def),
+            "autoencoder": stored_model(config.autoencoder_path, "autoencoder", config.autoencoder_def),
         }
         process = config.NoiseScheduler if config.process == "ddpm" else config.flow
         scale = LatentScale.from_factor(config.scale_factor, config.latent_channels)
         facts = {"process": process.model_dump(mode="json"), "latent_scale": scale.model_dump(mode="json")}
     else:
         built = {"translator": config.translator_def}
-        models = {"translator": _loaded(path, "translator", config.translator_def)}
+        models = {"translator": stored_model(path, "translator", config.translator_def)}
         facts = {}
     for model in models.values():
         model.eval().requires_grad_(False)
@@ -69,5 +69,18 @@ def trained_from_weights(task: Task, path: str | Path, config: Config) -> Traine
     )
 
 
-def _loaded(path: str | Path, part: str, config: ModelConfig) -> nn.Module:
-    return load_weights(path, part=part).into(config.build())
+def stored_model(path: str | Path, part: str, config: ModelConfig) -> nn.Module:
+    """Return the part of a checkpoint, or bare weights in the network that `config` builds.
+
+    Raises
+    ------
+    CheckpointError
+        When the weights fit no such network, or were trained on transposed images.
+    """
+    stored = load_weights(path, part=part)
+    if stored.is_older:
+        raise CheckpointError(
+            f"{path} is a full checkpoint of PTI-LDM-VAE, which trained on transposed images: expected weights "
+            "of upright ones. Convert it once with adopt_vae or adopt_ldm of voxloom.compat.checkpoints."
+        )
+    return stored.build() if stored.config is not None else stored.into(config.build())

@@ -58,12 +58,15 @@ class Weights:
         Plain values stored beside, latent statistics for instance; the `facts` of a full checkpoint.
     path
         Where they were read from; it heads the error messages.
+    is_older
+        Whether they come from the older system's full checkpoint: trained on transposed images.
     """
 
     tensors: Tensors
     config: ModelConfig | None = None
     extra: dict[str, Any] = field(default_factory=dict)
     path: Path = Path("weights")
+    is_older: bool = False
 
     def build(self) -> nn.Module:
         """Return the model of the stored configuration with these weights, on the CPU.
@@ -256,7 +259,7 @@ def _from_older(content: dict[str, Any], part: str | None, path: Path) -> Weight
     tensors = {
         prefix + name: tensor for entry, prefix in entries for name, tensor in content.get(entry, {}).items()
     }
-    return Weights(tensors, path=path)
+    return Weights(tensors, path=path, is_older=True)
 
 
 def _chosen(part: str | None, parts: Mapping[str, Any], path: Path) -> str:

@@ -124,8 +124,9 @@ class Parts:
         self.skipped: list[tuple[str, str]] = []
         opener = layout.images if kind == "images" else layout.pairs
         base = self._usable(layout, opener(layout.data_base_dir), progress)
-        if layout.subset_size is not None and split is None:
-            chosen = set(subset(base.keys, layout.subset_size, group=layout.group, seed=seed))
+        if layout.subset_size is not None:
+            made = split and (*split.train, *split.validation)
+            chosen = set(made or subset(base.keys, layout.subset_size, group=layout.group, seed=seed))
             base = Subset(base, [i for i, key in enumerate(base.keys) if key in chosen])
         if layout.val_dir is not None:
             self.validation = self._usable(layout, opener(layout.val_dir), progress)

@@ -9,14 +9,14 @@ from torch import nn
 from voxloom.config import Config, Task
 from voxloom.errors import CheckpointError, ConfigError
 from voxloom.inference import Trained
-from voxloom.models import LatentScale, load_weights
+from voxloom.models import LatentScale, build_model, load_weights
 from voxloom.models.model import ModelConfig, settings_of
 
 __all__ = ["stored_model", "trained_from_weights"]
 
 
 def trained_from_weights(task: Task, path: str | Path, config: Config) -> Trained:
-    """Return the model that bare weights and the configuration of their training make.
+    """Return the model that bare weights and their configuration make.
 
     Parameters
     ----------
@@ -83,4 +83,4 @@ def stored_model(path: str | Path, part: str, config: ModelConfig) -> nn.Module:
             f"{path} is a full checkpoint of PTI-LDM-VAE, which trained on transposed images: expected weights "
             "of upright ones. Convert it once with adopt_vae or adopt_ldm of voxloom.compat.checkpoints."
         )
-    return stored.build() if stored.config is not None else stored.into(config.build())
+    return stored.build() if stored.config is not None else stored.into(build_model(config, seed=0))

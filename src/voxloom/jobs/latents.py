@@ -12,10 +12,11 @@ import torch
 from voxloom.config import Config
 from voxloom.errors import CheckpointError, ConfigError
 from voxloom.inference import LatentCache, PickVariant, Trained, is_exported, latent_scale
+from voxloom.jobs.bare import stored_model
 from voxloom.jobs.objectives import Material, data_range_of
 from voxloom.loading import Loader, Order
 from voxloom.metrics import psnr, ssim
-from voxloom.models import Autoencoder, LatentScale, build_model, load_weights
+from voxloom.models import Autoencoder, LatentScale
 from voxloom.ranks import Rank
 from voxloom.sample import Source
 from voxloom.sources import Parts
@@ -53,9 +54,7 @@ def _stored(config: Config, path: Path) -> Autoencoder:
     if path.is_dir() or is_exported(path):
         model = Trained.load(path).models.get("autoencoder")
     else:
-        stored = load_weights(path, part="autoencoder")
-        # Bare weights of an older system: this configuration says what they belong to.
-        model = stored.build() if stored.config else stored.into(build_model(config.autoencoder_def, seed=0))
+        model = stored_model(path, "autoencoder", config.autoencoder_def)
     if not isinstance(model, Autoencoder):
         raise CheckpointError(
             f"autoencoder_path {path} holds no autoencoder: expected a run or a checkpoint of "

@@ -81,6 +81,7 @@ def stored_model(path: str | Path, part: str, config: ModelConfig) -> nn.Module:
     if stored.is_older:
         raise CheckpointError(
             f"{path} is a full checkpoint of PTI-LDM-VAE, which trained on transposed images: expected "
-            "weights of upright ones. Convert it once with adopt_vae or adopt_ldm of voxloom.compat.checkpoints."
+            "weights that were trained on upright ones. Convert it once with adopt_vae or adopt_ldm of "
+            "voxloom.compat.checkpoints."
         )
     return stored.build() if stored.config is not None else stored.into(build_model(config, seed=0))

@@ -123,20 +123,22 @@ class Parts:
     ) -> None:
         self.skipped: list[tuple[str, str]] = []
         opener = layout.images if kind == "images" else layout.pairs
-        base = self._usable(layout, opener(layout.data_base_dir), progress)
-        if layout.subset_size is not None:
-            made = split and (*split.train, *split.validation)
-            chosen = set(made or subset(base.keys, layout.subset_size, group=layout.group, seed=seed))
-            base = Subset(base, [i for i, key in enumerate(base.keys) if key in chosen])
+        base, left_out = self._usable(layout, opener(layout.data_base_dir), progress)
+        held = None
         if layout.val_dir is not None:
-            self.validation = self._usable(layout, opener(layout.val_dir), progress)
-            self.train: Source = base if split is None else _pick(base, split.train)
-            self.split = Split(train=tuple(self.train.keys), validation=tuple(self.validation.keys))
-            self.source: Source = Concat([self.train, self.validation])
+            held, _ = self._usable(layout, opener(layout.val_dir), progress)
+        if split is None:
+            base, held, split = _divided(layout, base, held, left_out, seed)
+        elif layout.subset_size is not None:
+            base = _chosen(base, {*split.train, *split.validation})
+        self.split = split
+        if held is None:
+            self.train, self.validation = split.apply(base)
+            self.source: Source = base
         else:
-            self.split = split or _make_split(layout, base, seed)
-            self.train, self.validation = self.split.apply(base)
-            self.source = base
+            self.train = Split(train=split.train, validation=()).apply(base)[0]
+            self.validation = Split(train=split.validation, validation=()).apply(held)[0]
+            self.source = Concat([self.train, self.validation])
         if not len(self.train) or not len(self.validation):
             raise DataError(
                 f"{len(self.train)} images to train and {len(self.validation)} to validate in "
@@ -144,22 +146,49 @@ class Parts:
                 "val_dir or subset_size."
             )
 
-    def _usable(self, layout: Layout, source: Source, progress: Progress | None) -> Source:
+    def _usable(self, layout: Layout, source: Source, progress: Progress | None) -> tuple[Source, set[str]]:
+        """Return what can be read, and the keys of what cannot."""
         dropped = getattr(source, "dropped", [])
         self.skipped += [(key, "no partner") for key in dropped]
         if layout.on_error == "error":
-            return source
+            return source, set()
         usable, failures = readable(source, progress=progress)
         self.skipped += failures
-        return usable
+        return usable, {key for key, _ in failures}
 
 
-def _make_split(layout: Layout, base: Source, seed: int) -> Split:
+def _divided(
+    layout: Layout, base: Source, held: Source | None, left_out: set[str], seed: int
+) -> tuple[Source, Source | None, Split]:
+    """Return what is used of the images, of those that only validate, and the split between them."""
+    if held is not None:
+        base, held = _thinned(layout, base, seed), _thinned(layout, held, seed)
+        return base, held, Split(train=tuple(base.keys), validation=tuple(held.keys))
     if layout.split_file is not None:
-        return Split.load(layout.split_file)
-    return split_by_fraction(base.keys, layout.train_split, seed, group=layout.group)
+        return _by_file(layout, layout.split_file, base, left_out, seed)
+    base = _thinned(layout, base, seed)
+    return base, None, split_by_fraction(base.keys, layout.train_split, seed, group=layout.group)
 
 
-def _pick(source: Source, keys: tuple[str, ...]) -> Source:
-    index = {key: i for i, key in enumerate(source.keys)}
-    return Subset(source, [index[key] for key in keys])
+def _by_file(
+    layout: Layout, file: Path, base: Source, left_out: set[str], seed: int
+) -> tuple[Source, None, Split]:
+    # A file may name what cannot be read; what is nowhere is refused when the split is applied.
+    parts = Split.load(file).model_dump()
+    parts = {part: [key for key in keys if key not in left_out] for part, keys in parts.items()}
+    size, total = layout.subset_size, sum(map(len, parts.values()))
+    if size is None or size >= total:
+        return base, None, Split.model_validate(parts)
+    shares = {part: max(1, round(size * len(keys) / total)) for part, keys in parts.items()}
+    few = {part: subset(keys, shares[part], group=layout.group, seed=seed) for part, keys in parts.items()}
+    return _chosen(base, {key for keys in few.values() for key in keys}), None, Split.model_validate(few)
+
+
+def _thinned(layout: Layout, source: Source, seed: int) -> Source:
+    if layout.subset_size is None:
+        return source
+    return _chosen(source, set(subset(source.keys, layout.subset_size, group=layout.group, seed=seed)))
+
+
+def _chosen(source: Source, keys: set[str]) -> Source:
+    return Subset(source, [i for i, key in enumerate(source.keys) if key in keys])

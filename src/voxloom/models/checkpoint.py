@@ -34,8 +34,9 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except (RuntimeError, EOFError, OSError, ValueError, UnpicklingError) as error:
+        reason = str(error).partition("\n")[0] or type(error).__name__
         raise CheckpointError(
-            f"{path} cannot be read as a checkpoint ({str(error).splitlines()[0]}): expected a file that "
+            f"{path} cannot be read as a checkpoint ({reason}): expected a file that "
             "voxloom saved. It may be truncated; name another one."
         ) from error
     if not isinstance(state, dict) or state.get("kind") != CHECKPOINT_KIND:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 import torch
+from pydantic import PositiveFloat, model_validator
 from torch import Tensor
 
 from voxloom.component import Component
@@ -27,8 +28,16 @@ class LatentScale(Component):
 
     mean: tuple[float, ...]
     """Mean of each channel."""
-    deviation: tuple[float, ...]
+    deviation: tuple[PositiveFloat, ...]
     """Standard deviation of each channel, above 0."""
+
+    @model_validator(mode="after")
+    def _one_each(self) -> LatentScale:
+        if len(self.mean) != len(self.deviation):
+            raise ValueError(
+                f"{len(self.mean)} means and {len(self.deviation)} deviations: expected one each a channel"
+            )
+        return self
 
     @classmethod
     def from_factor(cls, factor: float, channels: int) -> LatentScale:

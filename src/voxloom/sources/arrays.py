@@ -8,7 +8,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -17,7 +19,7 @@ import numpy as np
 from numpy.lib.format import open_memmap
 
 from voxloom.atomic import write_json
-from voxloom.errors import MissingDataError
+from voxloom.errors import MissingDataError, SaveError
 from voxloom.sample import Array, Sample, Schema, Source
 
 __all__ = ["ArrayFolder", "ArrayWriter"]
@@ -39,6 +41,11 @@ class ArrayWriter:
         The key of each row.
     create
         Whether to make the files; the other processes wait until one has, and pass False.
+
+    Raises
+    ------
+    SaveError
+        When the disk has no room for the files.
     """
 
     def __init__(self, folder: Path, schema: Schema, keys: Sequence[str], *, create: bool = True) -> None:
@@ -50,6 +57,7 @@ class ArrayWriter:
             path = self.folder / f"{name}.npy"
             if create:
                 self._arrays[name] = open_memmap(path, mode="w+", dtype=np.dtype(field.dtype), shape=shape)
+                _reserve(path)
             else:
                 self._arrays[name] = open_memmap(path, mode="r+")
 
@@ -85,7 +93,7 @@ class ArrayFolder(Source):
     Raises
     ------
     MissingDataError
-        When there is no manifest: nothing was written, or writing did not finish.
+        When there is no manifest (nothing was written, or writing did not finish), or a file is gone.
     """
 
     def __init__(self, folder: str | Path) -> None:
@@ -95,6 +103,8 @@ class ArrayFolder(Source):
             raise MissingDataError(f"{self.folder} is no finished folder of arrays: expected {path}.")
         self.manifest: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         self._schema = Schema.from_list(self.manifest["schema"])
+        if lost := [f"{name}.npy" for name in self._schema if not (self.folder / f"{name}.npy").is_file()]:
+            raise MissingDataError(f"{self.folder} lacks {', '.join(lost)}, which {path} names.")
         self._arrays: dict[str, Array] = {}
 
     @property
@@ -121,3 +131,21 @@ class ArrayFolder(Source):
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_arrays": {}}  # each process maps the files for itself
+
+
+def _reserve(path: Path) -> None:
+    """Take a file's room on the disk: a mapped one that finds none later ends the process without a word."""
+    if not hasattr(os, "posix_fallocate"):
+        return
+    try:
+        with path.open("r+b") as file:
+            os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            return  # a file system that cannot reserve
+        size = path.stat().st_size / 2**20
+        path.unlink()
+        raise SaveError(
+            f"could not write {path}, {size:.0f} MiB: {error.strerror}. "
+            "Free some space or name another folder, then go on."
+        ) from error

@@ -156,7 +156,13 @@ def overrides_of(task: str, given: dict[str, Any], assignments: tuple[str, ...])
             raise click.BadParameter(
                 f"{assignment!r}: expected KEY=VALUE, for instance seed=1", param_hint="--set"
             )
-        overrides[key.strip()] = yaml.safe_load(value)
+        try:
+            overrides[key.strip()] = yaml.safe_load(value)
+        except yaml.YAMLError as error:
+            reason = str(error).partition("\n")[0]
+            raise click.BadParameter(
+                f"{assignment!r}: the value cannot be read ({reason})", param_hint="--set"
+            ) from None
     return overrides
 
 

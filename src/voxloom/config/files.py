@@ -6,13 +6,14 @@ import json
 import logging
 import tomllib
 import typing
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import yaml
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
+from voxloom.config.problems import explained
 from voxloom.config.schema import TASKS, Config, Task
 from voxloom.errors import ConfigError, MissingDataError
 from voxloom.registry import did_you_mean
@@ -65,9 +66,16 @@ def load_config(
     for file in files:
         values = _merged(values, read_file(Path(file)))
     sections = {name: values.pop(name, {}) for name in TASKS}
+    for each, section in sections.items():
+        if not isinstance(section, dict):
+            raise ConfigError(f"{each}: {section!r} is not allowed. Expected a section of keys and values.")
     values = _merged(values, sections[task])
     for key, value in (overrides or {}).items():
-        values = _merged(values, _nested(key, value))
+        section, _, rest = key.partition(".")
+        if section not in TASKS or not rest:
+            values = _merged(values, _nested(key, value))
+        elif section == task:
+            values = _merged(values, _nested(rest, value))
     for name in RETIRED.keys() & values.keys():
         logger.warning("the key %r of an older configuration is not used: %s", name, RETIRED[name])
         del values[name]
@@ -75,7 +83,7 @@ def load_config(
     try:
         return Config.model_validate(values)
     except ValidationError as error:
-        raise ConfigError("\n".join(_explained(detail) for detail in error.errors())) from None
+        raise ConfigError(explained(error)) from None
 
 
 def read_file(path: Path) -> Values:
@@ -132,45 +140,30 @@ def _nested(key: str, value: Any) -> Values:
     return typing.cast(Values, value)
 
 
-def _resolved(value: Any, root: Values) -> Any:
+def _resolved(value: Any, root: Values, seen: tuple[str, ...] = ()) -> Any:
     """Replace MONAI's references ``@key`` and ``$@key`` by the value of that key."""
     if isinstance(value, dict):
-        return {k: _resolved(v, root) for k, v in value.items()}
+        return {k: _resolved(v, root, seen) for k, v in value.items()}
     if isinstance(value, list):
-        return [_resolved(v, root) for v in value]
-    if isinstance(value, str) and value.removeprefix("$").startswith("@"):
-        found: Any = root
-        for part in value.removeprefix("$")[1:].replace("::", "#").split("#"):
-            if not isinstance(found, dict) or part not in found:
-                raise ConfigError(
-                    f"the reference {value!r} leads nowhere: expected a key of the configuration."
-                )
-            found = found[part]
-        return found
-    return value
+        return [_resolved(v, root, seen) for v in value]
+    if not (isinstance(value, str) and value.removeprefix("$").startswith("@")):
+        return value
+    if value in seen:
+        raise ConfigError(f"the reference {value!r} leads to itself: {' -> '.join((*seen, value))}.")
+    found: Any = {**_DEFAULTS, **root}
+    for part in value.removeprefix("$")[1:].replace("::", "#").split("#"):
+        if not isinstance(found, dict) or part not in found:
+            near = did_you_mean(part, found) if isinstance(found, dict) else ""
+            raise ConfigError(
+                f"the reference {value!r} leads nowhere: expected a key of the configuration.{near}"
+            )
+        found = found[part]
+    return _resolved(found, root, (*seen, value))
 
 
-def _explained(detail: Mapping[str, Any]) -> str:
-    place = [str(part) for part in detail["loc"]]
-    name = ".".join(place) or "configuration"
-    if detail["type"] == "extra_forbidden":
-        return f"{name}: unknown key.{did_you_mean(place[-1], _known_keys(place[:-1]))}"
-    if detail["type"] == "value_error":
-        return f"{name}: {detail['msg'].removeprefix('Value error, ').rstrip('.')}."
-    return f"{name}: {detail['input']!r} is not allowed. {detail['msg']}."
-
-
-def _known_keys(place: Sequence[str]) -> set[str]:
-    models: list[type[BaseModel]] = [Config]
-    for part in place:
-        fields = [model.model_fields[part] for model in models if part in model.model_fields]
-        # A discriminated union puts the chosen kind into the place: it stays where it is.
-        models = [m for f in fields for m in _models_in(f.annotation)] or models
-    return {name for model in models for name in model.model_fields}
-
-
-def _models_in(annotation: Any) -> list[type[BaseModel]]:
-    parts = typing.get_args(annotation)
-    if not parts:
-        return [annotation] if isinstance(annotation, type) and issubclass(annotation, BaseModel) else []
-    return [model for part in parts for model in _models_in(part)]
+_DEFAULTS = {
+    name: field.default
+    for name, field in Config.model_fields.items()
+    if isinstance(field.default, int | float | str)
+}
+"""What a reference may lead to without being said in a file."""

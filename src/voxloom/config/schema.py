@@ -9,13 +9,15 @@ from pydantic import Field as Setting
 from pydantic import model_validator
 
 from voxloom.component import Component
-from voxloom.diffusion import DiffusionProcess, FlowProcess
+from voxloom.diffusion import DiffusionProcess, FlowProcess, solver_for
 from voxloom.models import AutoencoderConfig, DenoiserConfig, DiscriminatorConfig, UNetConfig
+from voxloom.registry import did_you_mean
 from voxloom.sources import Layout
 from voxloom.training.autoencoder import AutoencoderLoss
 from voxloom.training.pix2pix import Pix2PixLoss
 from voxloom.training.regression import RegressionLoss
 from voxloom.training.settings import TrainSettings
+from voxloom.training.tracking import TRACKERS
 from voxloom.transforms import Augment, Preparation
 
 __all__ = ["TASKS", "Config", "Sampling", "Task"]
@@ -54,6 +56,14 @@ class DiffusionTrain(TrainSettings):
     augment_variants: Annotated[int, Setting(gt=0)] = 4
     """Augmented copies of each pair whose latents are kept, where `augment` is on: latents are
     encoded once, so each epoch takes one of these at random."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _milestones_are_a_schedule(cls, values: Any) -> Any:
+        if not isinstance(values, dict) or not values.get("lr_scheduler_milestones"):
+            return values
+        meant = {"schedule": "multistep", "milestones": values["lr_scheduler_milestones"]}
+        return {**values, "schedule": values.get("schedule") or meant}
 
 
 class RegressionTrain(TrainSettings, RegressionLoss):
@@ -163,8 +173,7 @@ class Config(Layout):
                 "condition_channels": latent,
             },
         }
-        filled = {name: {**own, **_as_dict(values.get(name, {}))} for name, own in shared.items()}
-        return {**values, **filled}
+        return {**values, **{name: _with(values.get(name, {}), counts) for name, counts in shared.items()}}
 
     @model_validator(mode="after")
     def _channels_agree(self) -> Self:
@@ -188,6 +197,17 @@ class Config(Layout):
             )
         return self
 
+    @model_validator(mode="after")
+    def _names_are_known(self) -> Self:
+        """Found now, not when the first epoch is over."""
+        for name in self.trackers:
+            if name not in TRACKERS:
+                raise ValueError(
+                    f"unknown tracker {name!r}. Known: {', '.join(TRACKERS)}.{did_you_mean(name, TRACKERS)}"
+                )
+        solver_for(self.sampling.solver, self.NoiseScheduler if self.process == "ddpm" else self.flow)
+        return self
+
     @property
     def layout(self) -> Layout:
         """Where the data lies and how it is split."""
@@ -206,5 +226,8 @@ class Config(Layout):
         return Augment() if self.augment else None
 
 
-def _as_dict(value: Any) -> dict[str, Any]:
-    return value if isinstance(value, dict) else value.model_dump()
+def _with(own: Any, shared: dict[str, Any]) -> Any:
+    """Add to a network's settings what they do not state; what is no settings is left to be refused."""
+    if isinstance(own, Component):
+        own = own.model_dump()
+    return {**shared, **own} if isinstance(own, dict) else own

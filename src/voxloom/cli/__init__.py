@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import sys
 from importlib import import_module
@@ -74,14 +75,10 @@ def main(arguments: list[str] | None = None) -> None:
     """Run the command line and leave with its exit code: 1 for an error, 130 after Ctrl-C."""
     try:
         cli.main(arguments, standalone_mode=False)
-    except click.exceptions.Abort:
-        click.echo("\nstopped.", err=True)
-        sys.exit(130)
-    except Interrupted as stop:
-        click.echo(f"\n{stop}", err=True)
-        sys.exit(130)
-    except KeyboardInterrupt:
-        click.echo("\nstopped.", err=True)
+    except (click.exceptions.Abort, KeyboardInterrupt) as stop:
+        # click puts its own exception in the place of ours, which says how to go on.
+        told = next((e for e in (stop, stop.__cause__) if isinstance(e, Interrupted)), "stopped.")
+        click.echo(f"\n{told}", err=True)
         sys.exit(130)
     except click.ClickException as error:
         error.show()
@@ -91,3 +88,18 @@ def main(arguments: list[str] | None = None) -> None:
     except VoxloomError as error:
         click.echo(f"error: {error}", err=True)
         sys.exit(1)
+    except OSError as error:
+        if error.errno not in _DISK:
+            raise
+        where = f" {error.filename}" if error.filename else ""
+        click.echo(f"error: could not write{where}: {error.strerror}. {_DISK[error.errno]}", err=True)
+        sys.exit(1)
+
+
+_DISK = {
+    errno.ENOSPC: "Free some space or name another folder, then go on.",
+    errno.EDQUOT: "Free some of your quota or name another folder, then go on.",
+    errno.EACCES: "Name a folder that is yours, or have its rights changed.",
+    errno.EROFS: "Name a folder that can be written.",
+}
+"""What the system says when something cannot be written, and the cure."""

@@ -10,6 +10,7 @@ import click
 
 __all__ = ["command"]
 
+_POSITIVE = click.IntRange(min=1)
 TASKS = {
     "vae": "Reconstruct images through a VAE's posterior mean.",
     "ldm": "Translate conditions with a latent model.",
@@ -47,26 +48,32 @@ def _task_command(task: str) -> click.Command:
         multiple=True,
         help="Configuration that bare weights of an older system were trained with; else not needed.",
     )
-    @click.option("--num-samples", type=int, help="Number of images, evenly spread.  [default: all]")
+    @click.option("--num-samples", type=_POSITIVE, help="Number of images, evenly spread.  [default: all]")
     @click.option(
         "--samples-per-image",
-        type=int,
+        type=_POSITIVE,
         default=1,
         show_default=True,
         hidden=task != "ldm",
         help="Predictions of each image; more than one gives mean and deviation.",
     )
     @click.option("--solver", hidden=task != "ldm", help="ddpm, ddim, dpmpp_2m; euler, heun for a flow.")
-    @click.option("--steps", type=int, hidden=task != "ldm", help="Steps of the solver.")
+    @click.option("--steps", type=_POSITIVE, hidden=task != "ldm", help="Steps of the solver.")
     @click.option("--seed", type=int, default=42, show_default=True, help="From which all noise derives.")
     @click.option(
         "--batch-size",
-        type=int,
+        type=_POSITIVE,
         default=8,
         show_default=True,
         help="Images at once; does not change results.",
     )
-    @click.option("--num-workers", type=int, default=0, show_default=True, help="Processes that read ahead.")
+    @click.option(
+        "--num-workers",
+        type=click.IntRange(min=0),
+        default=0,
+        show_default=True,
+        help="Processes that read ahead.",
+    )
     @click.option("--original-size", is_flag=True, help="Give results in the size of the input files.")
     @click.option(
         "--precision", type=click.Choice(["fp32", "bf16", "fp16"]), default="fp32", show_default=True

@@ -6,6 +6,7 @@ import json
 import os
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import click
@@ -128,6 +129,10 @@ def train_command(
     from voxloom.ranks import Rank
 
     files = [*([environment_file] if environment_file else []), *config_file]
+    if run := _run_of(resume):
+        # A run knows its configuration; what is said beside it counts more.
+        files = [str(run / "config.json"), *files]
+        given = {**given, "run_dir": given["run_dir"] or str(run)}
     config = load_config(task, files, overrides=overrides_of(task, given, assignments))  # type: ignore[arg-type]
     rank = Rank.from_environment()
     # Under torchrun, even with one process, the user has said how many there are.
@@ -137,12 +142,21 @@ def train_command(
         click.echo(json.dumps(config.model_dump(mode="json"), indent=2))
     from voxloom.jobs import train
 
-    run = train(task, config, resume=resume, overwrite=overwrite, show_progress=sys.stderr.isatty())  # type: ignore[arg-type]
+    done = train(task, config, resume=resume, overwrite=overwrite, show_progress=sys.stderr.isatty())  # type: ignore[arg-type]
     if rank.is_main:
-        click.echo(f"finished: {run.folder}")
+        click.echo(f"finished: {done.folder}")
         click.echo(
-            f"next: voxloom predict {task} --checkpoint {run.folder} --output-dir {run.folder}/predictions"
+            f"next: voxloom predict {task} --checkpoint {done.folder} --output-dir {done.folder}/predictions"
         )
+
+
+def _run_of(resume: str | None) -> Path | None:
+    """The folder of the run that is named, by itself or by one of its checkpoints."""
+    if resume in (None, "auto"):
+        return None
+    path = Path(str(resume))
+    candidates = [path, path.parent.parent] if path.parent.name == "checkpoints" else [path]
+    return next((folder for folder in candidates if (folder / "config.json").is_file()), None)
 
 
 def overrides_of(task: str, given: dict[str, Any], assignments: tuple[str, ...]) -> dict[str, Any]:

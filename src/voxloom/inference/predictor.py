@@ -35,6 +35,9 @@ __all__ = ["Predictor", "make_output"]
 
 Progress = Callable[[int, int], object]
 
+WRITTEN = ("prediction", "condition", "original", "target", "deviation", "panels")
+"""The folders that a prediction may write."""
+
 
 @dataclass(frozen=True)
 class Predictor:
@@ -160,7 +163,7 @@ class Predictor:
 
 
 def make_output(folder: Path, *, overwrite: bool) -> None:
-    """Make an empty folder for predictions.
+    """Make a folder for predictions; of older ones, only what a prediction writes is removed.
 
     Raises
     ------
@@ -178,7 +181,11 @@ def make_output(folder: Path, *, overwrite: bool) -> None:
                 f"{folder} holds files that are no predictions, so it is not replaced. "
                 "Name another --output-dir."
             )
-        shutil.rmtree(folder)
+        for name in WRITTEN:
+            shutil.rmtree(folder / name, ignore_errors=True)
+        (folder / "predict.json").unlink(missing_ok=True)
+        if (folder / "evaluation" / "summary.json").is_file():  # it tells of the older predictions
+            shutil.rmtree(folder / "evaluation")
     folder.mkdir(parents=True, exist_ok=True)
 
 

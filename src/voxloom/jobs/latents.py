@@ -14,6 +14,7 @@ from voxloom.errors import CheckpointError, ConfigError
 from voxloom.inference import LatentCache, PickVariant, Trained, is_exported, latent_scale
 from voxloom.jobs.bare import stored_model
 from voxloom.jobs.objectives import Material, data_range_of
+from voxloom.jobs.outputs import data_folders, refuse_among
 from voxloom.loading import Loader, Order
 from voxloom.metrics import psnr, ssim
 from voxloom.models import Autoencoder, LatentScale
@@ -70,8 +71,10 @@ def latents_of(config: Config, parts: Parts, rank: Rank, device: torch.device, b
     size, augmentation = train_settings.patch_size, config.augmentation
     autoencoder.check_size(*size)
     plain = config.preparation.transform(size)
+    root = config.latent_cache_dir or Path(config.run_dir).parent / "latents"
+    refuse_among(root, data_folders(config.layout), "Name another latent_cache_dir.")
     cache = LatentCache(
-        root=config.latent_cache_dir or Path(config.run_dir).parent / "latents",
+        root=root,
         autoencoder=autoencoder,
         batch_size=train_settings.batch_size,
         num_workers=config.num_workers,

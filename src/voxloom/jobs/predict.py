@@ -11,11 +11,13 @@ from pydantic import Field as Setting
 
 from voxloom.component import Component
 from voxloom.config import TASKS, Config, Task
-from voxloom.errors import CheckpointError, ConfigError, OutputExistsError
+from voxloom.errors import CheckpointError, ConfigError, DataError, MissingDataError
 from voxloom.inference import TRANSLATORS, Predictor, Trained, make_output
 from voxloom.jobs.bare import trained_from_weights
+from voxloom.jobs.device import device_of
+from voxloom.jobs.outputs import data_folders, refuse_among
 from voxloom.sample import Map, Sample, Schema, Source, Subset
-from voxloom.sources import ImageFolder, Layout, PairFolder, ReadPolicy, Split
+from voxloom.sources import ImageFolder, Layout, PairFolder, ReadPolicy
 from voxloom.transforms import Preparation
 
 __all__ = ["PredictOptions", "predict"]
@@ -93,7 +95,7 @@ def predict(
         When the output holds something, or lies within the input.
     """
     options = options or PredictOptions()
-    device = torch.device(options.device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    device = device_of(options.device)
     trained = _trained(task, checkpoint, config, device)
     if trained.task != task:
         raise CheckpointError(
@@ -105,7 +107,9 @@ def predict(
     source = _source(task, trained, input_dir, target_dir)
     source = _thinned(source, options.num_samples)
     output = Path(output)
-    _refuse_inside(output, [p for p in (input_dir, target_dir) if p is not None])
+    named = [folder for folder in (input_dir, target_dir) if folder is not None]
+    cure = "Name a folder outside it (--output-dir)."
+    refuse_among(output, named or data_folders(_layout(trained)), cure)
     predictor = Predictor(
         TRANSLATORS[task](trained, seed=options.seed, solver=options.solver, steps=options.steps),
         Preparation.model_validate(trained.config.get("preparation", {})),
@@ -156,13 +160,26 @@ def _held_out(trained: Trained, kind: str) -> Source:
         raise ConfigError(
             f"{trained.path} knows no training data: name the images to predict with --input-dir."
         )
-    layout = Layout(**{n: v for n, v in trained.config.items() if n in Layout.model_fields})
+    layout, wanted = _layout(trained), set(trained.split["validation"])
     base = layout.val_dir or layout.data_base_dir
-    source: Source = layout.pairs(base) if kind == "pairs" else layout.images(base)
-    split = Split.model_validate(trained.split)
-    if layout.val_dir is None:
-        _, source = split.apply(source)
+    try:
+        source: Source = layout.pairs(base) if kind == "pairs" else layout.images(base)
+    except DataError as error:
+        raise type(error)(
+            f"{error}\nThe validation images of the training are looked for there; "
+            "to predict others, name their folder (--input-dir)."
+        ) from error
+    if lost := sorted(wanted - set(source.keys)):
+        raise MissingDataError(
+            f"{len(lost)} of {len(wanted)} validation images of the training are gone from {base}, first "
+            f"{lost[0]!r}. Bring them back, or name the images to predict with --input-dir."
+        )
+    source = Subset(source, [i for i, key in enumerate(source.keys) if key in wanted])
     return Map(source, _rename) if kind == "images" else source
+
+
+def _layout(trained: Trained) -> Layout:
+    return Layout(**{n: v for n, v in trained.config.items() if n in Layout.model_fields})
 
 
 def _rename(sample: Sample) -> Sample:
@@ -174,15 +191,6 @@ def _thinned(source: Source, number: int | None) -> Source:
     if number is None or number >= len(source):
         return source
     return Subset(source, [i * len(source) // number for i in range(number)])
-
-
-def _refuse_inside(output: Path, inputs: list[str | Path]) -> None:
-    for folder in inputs:
-        if output.resolve().is_relative_to(Path(folder).resolve()):
-            raise OutputExistsError(
-                f"the output {output} lies within the data folder {folder}, into which nothing is written. "
-                "Name a folder outside it (--output-dir)."
-            )
 
 
 def _size(task: Task, trained: Trained) -> tuple[int, int]:

@@ -13,10 +13,12 @@ import torch
 
 from voxloom.atomic import write_json
 from voxloom.config import Config, Task
-from voxloom.errors import Interrupted, MissingExtraError, VoxloomError
+from voxloom.errors import CheckpointError, Interrupted, MissingExtraError, VoxloomError
+from voxloom.jobs.device import device_name, device_of
 from voxloom.jobs.latents import latents_of
 from voxloom.jobs.memory import keep_freed_memory
 from voxloom.jobs.objectives import Material, build_objective, images_of, pairs_of
+from voxloom.jobs.outputs import data_folders, refuse_among
 from voxloom.jobs.progress import Bar
 from voxloom.loading import Loader, Order
 from voxloom.models.checkpoint import read_checkpoint
@@ -63,18 +65,21 @@ def train(
         After Ctrl-C or SIGTERM, with the state saved and the message saying how to go on.
     """
     rank = Rank.from_environment()
-    device = _device(config, rank)
+    device = device_of(config.device, rank)
     run = Run(config.run_dir)
+    refuse_among(run.folder, data_folders(config.layout), "Name another folder with --run-dir.")
     if device.type == "cpu":
         keep_freed_memory()
     with process_group(rank, device):
         # Every rank decides before the main one creates anything.
         checkpoint = _checkpoint(run, config, resume)
+        is_new = not (checkpoint and run.exists)
+        if is_new:
+            # With `auto`, a run that has no checkpoint yet starts where it was going to.
+            run.check_free(overwrite=overwrite or (resume == "auto" and run.exists))
         wait_for_all()
-        if rank.is_main and not (checkpoint and run.exists):
-            run.create(task, config.model_dump(mode="json"), overwrite=overwrite)
-        wait_for_all()
-        return _Session(task, config, run, rank, device, show_progress and rank.is_main).train(checkpoint)
+        session = _Session(task, config, run, rank, device, show_progress and rank.is_main)
+        return session.train(checkpoint, is_new=is_new)
 
 
 @dataclass
@@ -88,20 +93,54 @@ class _Session:
     device: torch.device
     show_progress: bool
 
-    def train(self, checkpoint: Path | None) -> Run:
+    def train(self, checkpoint: Path | None, *, is_new: bool) -> Run:
+        state = self._state(checkpoint)
+        parts = self._parts(state)
+        if self.rank.is_main:
+            self._open(parts, is_new=is_new)
+        wait_for_all()
+        again = f"voxloom train {self.task} --resume {self.run.folder}"
         try:
-            return self._train(read_checkpoint(checkpoint) if checkpoint else None)
+            return self._train(state, parts)
         except Interrupted as stop:
             self._status("interrupted")
-            raise Interrupted(
-                f"{stop} Go on with: voxloom train {self.task} --resume {self.run.folder}"
-            ) from None
+            raise Interrupted(f"{stop} Go on with: {again}") from None
+        except KeyboardInterrupt:
+            self._status("interrupted")
+            if not self.run.has_checkpoint:
+                raise
+            raise Interrupted(f"stopped at once; the last checkpoint is kept. Go on with: {again}") from None
         except (VoxloomError, OSError, RuntimeError) as error:
             self._status("failed", error=str(error))
             raise
 
-    def _train(self, state: dict[str, Any] | None) -> Run:
-        parts = self._parts(state)
+    def _state(self, checkpoint: Path | None) -> dict[str, Any] | None:
+        if checkpoint is None:
+            return None
+        state = read_checkpoint(checkpoint)
+        if state["task"] != self.task:
+            raise CheckpointError(
+                f"{checkpoint} is a checkpoint of task {state['task']!r}: expected one of {self.task!r}. "
+                f"Go on with: voxloom train {state['task']} --resume {checkpoint}"
+            )
+        return state
+
+    def _open(self, parts: Parts, *, is_new: bool) -> None:
+        """Make the run's folder, or take it up again, and tell what is trained on."""
+        config = self.config.model_dump(mode="json")
+        if is_new:
+            self.run.create(self.task, config, overwrite=self.run.exists)
+        else:
+            self.run.tidy()
+            write_json(self.run.folder / "config.json", config)
+        parts.split.save(self.run.folder / "split.json")
+        write_json(self.run.folder / "skipped.json", dict(parts.skipped))
+        logger.info("%s", describe(parts.source, parts.split))
+        if parts.skipped:
+            where = self.run.folder / "skipped.json"
+            logger.warning("%d images left out; see %s", len(parts.skipped), where)
+
+    def _train(self, state: dict[str, Any] | None, parts: Parts) -> Run:
         settings = self.config.settings(self.task)
         material = self._material(parts)
         objective = build_objective(self.task, self.config, material)
@@ -117,6 +156,10 @@ class _Session:
             trainer.load_state(state)
         trainer.trackers.extend(self._trackers(trainer))
         self._status("running", **self._facts(trainer, material))
+        if trainer.step >= trainer.total_steps:
+            logger.info(
+                "all %d steps are done already. To train further, raise max_epochs.", trainer.total_steps
+            )
         try:
             trainer.fit()
         finally:
@@ -128,16 +171,7 @@ class _Session:
     def _parts(self, state: dict[str, Any] | None) -> Parts:
         kind: Literal["images", "pairs"] = "images" if self.task == "vae" else "pairs"
         split = Split.model_validate(state["split"]) if state else None
-        parts = Parts(self.config.layout, kind, self.config.seed, split=split, progress=self._bar("reading"))
-        if self.rank.is_main:
-            parts.split.save(self.run.folder / "split.json")
-            write_json(self.run.folder / "skipped.json", dict(parts.skipped))
-            logger.info("%s", describe(parts.source, parts.split))
-            if parts.skipped:
-                logger.warning(
-                    "%d images left out; see %s", len(parts.skipped), self.run.folder / "skipped.json"
-                )
-        return parts
+        return Parts(self.config.layout, kind, self.config.seed, split=split, progress=self._bar("reading"))
 
     def _material(self, parts: Parts) -> Material:
         if self.task == "ldm":
@@ -192,7 +226,7 @@ class _Session:
     def _facts(self, trainer: Trainer, material: Material) -> dict[str, Any]:
         models = trainer.objective.models
         return {
-            "device": _device_name(self.device),
+            "device": device_name(self.device),
             "processes": self.rank.world,
             "num_parameters": {
                 name: sum(p.numel() for p in model.parameters()) for name, model in models.items()
@@ -219,24 +253,9 @@ def _checkpoint(run: Run, config: Config, resume: str | Path | None) -> Path | N
     if resume is None:
         return None
     if resume == "auto":
-        return run.latest() if (run.checkpoints / "last.pt").is_file() else None
+        return run.latest() if run.has_checkpoint else None
     path = Path(resume)
     return Run(path).latest() if path.is_dir() else path
-
-
-def _device(config: Config, rank: Rank) -> torch.device:
-    if config.device is not None:
-        return torch.device(config.device)
-    if torch.cuda.is_available():
-        torch.cuda.set_device(rank.local)
-        return torch.device("cuda", rank.local)
-    return torch.device("cpu")
-
-
-def _device_name(device: torch.device) -> str:
-    if device.type == "cuda":
-        return torch.cuda.get_device_name(device)
-    return f"{device.type} ({torch.get_num_threads()} threads)"
 
 
 def _plain(facts: dict[str, Any]) -> dict[str, Any]:

@@ -25,12 +25,24 @@ from typing import Any
 import torch
 
 from voxloom.atomic import replacing, write_json
-from voxloom.errors import CheckpointError, MissingDataError, OutputExistsError
+from voxloom.errors import CheckpointError, MissingDataError, OutputExistsError, SaveError
 from voxloom.models.checkpoint import CHECKPOINT_KIND
 
 __all__ = ["Run", "versions"]
 
 FORMAT_VERSION = 1
+
+WRITTEN = (
+    "run.json",
+    "config.json",
+    "split.json",
+    "skipped.json",
+    "metrics.jsonl",
+    "checkpoints",
+    "previews",
+    "tensorboard",
+)
+"""All that a run writes into its folder."""
 
 
 class Run:
@@ -51,30 +63,65 @@ class Run:
         """Whether the folder holds anything."""
         return self.folder.is_dir() and any(self.folder.iterdir())
 
-    def create(self, task: str, config: dict[str, Any], *, overwrite: bool = False) -> None:
-        """Make the folder and write what the run is.
+    @property
+    def has_checkpoint(self) -> bool:
+        """Whether there is a checkpoint to resume from."""
+        return (self.checkpoints / "last.pt").is_file()
+
+    @property
+    def _has_begun(self) -> bool:
+        """Whether anything came of it: what failed before its first report may be tried again in its place."""
+        status = self.read("run.json").get("status")
+        rows = self.folder / "metrics.jsonl"
+        is_empty = not rows.is_file() or not rows.stat().st_size
+        return not (
+            status in ("failed", "interrupted") and is_empty and not any(self.checkpoints.glob("*.pt"))
+        )
+
+    def check_free(self, *, overwrite: bool = False) -> None:
+        """Check that a new run may begin here, before any work is done.
 
         Raises
         ------
         OutputExistsError
             When the folder holds something and `overwrite` is False, or holds something that is no
-            run, which is never deleted.
+            run, which is never touched.
         """
-        if self.exists:
-            if not overwrite:
-                raise OutputExistsError(
-                    f"run folder {self.folder} exists already. "
-                    "Go on with it (--resume), replace it (--overwrite), or name another run_dir."
-                )
-            if not (self.folder / "run.json").is_file():
-                raise OutputExistsError(
-                    f"{self.folder} holds files that are not a run (no run.json), so it is not replaced. "
-                    "Name another run_dir, or empty the folder yourself."
-                )
-            shutil.rmtree(self.folder)
-        self.checkpoints.mkdir(parents=True)
-        write_json(self.folder / "config.json", config)
+        if not self.exists:
+            return
+        is_run = (self.folder / "run.json").is_file()
+        if overwrite and not is_run:
+            raise OutputExistsError(
+                f"{self.folder} holds files that are not a run (no run.json), so it is not replaced. "
+                "Name another run_dir, or empty the folder yourself."
+            )
+        if not overwrite and (not is_run or self._has_begun):
+            raise OutputExistsError(
+                f"run folder {self.folder} exists already. "
+                "Go on with it (--resume), replace it (--overwrite), or name another run_dir."
+            )
+
+    def create(self, task: str, config: dict[str, Any], *, overwrite: bool = False) -> None:
+        """Make the folder and write what the run is; of an older run, only what a run writes is removed.
+
+        Raises
+        ------
+        OutputExistsError
+            As `check_free` does.
+        SaveError
+            When the folder cannot be made.
+        """
+        self.check_free(overwrite=overwrite)
+        for name in WRITTEN:
+            _remove(self.folder / name)
+        try:
+            self.checkpoints.mkdir(parents=True)
+        except OSError as error:
+            raise SaveError(
+                f"could not make the run folder {self.folder}: {error.strerror}. Name another run_dir."
+            ) from error
         self.update(kind="voxloom-run", format_version=FORMAT_VERSION, task=task, started=_now(), seconds=0.0)
+        write_json(self.folder / "config.json", config)
 
     def read(self, name: str) -> Any:
         """Return the content of one of the run's JSON files.
@@ -130,12 +177,24 @@ class Run:
             When the run has none yet.
         """
         path = self.checkpoints / "last.pt"
-        if not path.is_file():
+        if not self.has_checkpoint:
             raise CheckpointError(
                 f"{self.folder} has no checkpoint to resume from ({path} does not exist): it was stopped "
                 "before its first one. Start it anew with --overwrite."
             )
         return path
+
+    def tidy(self) -> None:
+        """Remove what a process that was killed has left half written."""
+        for path in [*self.folder.glob(".*.tmp"), *self.checkpoints.glob(".*.tmp")]:
+            path.unlink()
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def versions() -> dict[str, str]:

@@ -13,6 +13,7 @@ import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
+from voxloom.atomic import replacing
 from voxloom.errors import MissingExtraError
 from voxloom.registry import Registry
 
@@ -62,9 +63,9 @@ class JsonlTracker:
     def __init__(self, folder: Path, step: int) -> None:
         path = folder / "metrics.jsonl"
         kept = [row for row in read_rows(path) if row["step"] <= step and step > 0]
-        self._file = path.open("w", encoding="utf-8")
-        for row in kept:
-            self.log(row)
+        with replacing(path) as file:
+            file.write("".join(json.dumps(row) + "\n" for row in kept).encode())
+        self._file = path.open("a", encoding="utf-8")
 
     def log(self, row: Row) -> None:
         """Append a line."""

@@ -73,7 +73,7 @@ def train(
     with process_group(rank, device):
         # Every rank decides before the main one creates anything.
         checkpoint = _checkpoint(run, config, resume)
-        is_new = not (checkpoint and run.exists)
+        is_new = checkpoint is None or not _is_within(checkpoint, run)
         if is_new:
             # With `auto`, a run that has no checkpoint yet starts where it was going to.
             run.check_free(overwrite=overwrite or (resume == "auto" and run.exists))
@@ -92,6 +92,8 @@ class _Session:
     rank: Rank
     device: torch.device
     show_progress: bool
+    begun: bool = False
+    """Whether the run is ours to change: it is new, or its checkpoint has been taken up."""
 
     def train(self, checkpoint: Path | None, *, is_new: bool) -> Run:
         state = self._state(checkpoint)
@@ -127,12 +129,9 @@ class _Session:
 
     def _open(self, parts: Parts, *, is_new: bool) -> None:
         """Make the run's folder, or take it up again, and tell what is trained on."""
-        config = self.config.model_dump(mode="json")
         if is_new:
-            self.run.create(self.task, config, overwrite=self.run.exists)
-        else:
-            self.run.tidy()
-            write_json(self.run.folder / "config.json", config)
+            self.run.create(self.task, self.config.model_dump(mode="json"), overwrite=self.run.exists)
+            self.begun = True
         parts.split.save(self.run.folder / "split.json")
         write_json(self.run.folder / "skipped.json", dict(parts.skipped))
         logger.info("%s", describe(parts.source, parts.split))
@@ -142,7 +141,7 @@ class _Session:
 
     def _train(self, state: dict[str, Any] | None, parts: Parts) -> Run:
         settings = self.config.settings(self.task)
-        material = self._material(parts)
+        material = self._material(parts, state)
         objective = build_objective(self.task, self.config, material)
         trainer = Trainer(
             objective,
@@ -154,6 +153,10 @@ class _Session:
         )
         if state is not None:
             trainer.load_state(state)
+            if self.rank.is_main:
+                self.run.tidy()
+                write_json(self.run.folder / "config.json", self.config.model_dump(mode="json"))
+        self.begun = True
         trainer.trackers.extend(self._trackers(trainer))
         self._status("running", **self._facts(trainer, material))
         if trainer.step >= trainer.total_steps:
@@ -173,9 +176,9 @@ class _Session:
         split = Split.model_validate(state["split"]) if state else None
         return Parts(self.config.layout, kind, self.config.seed, split=split, progress=self._bar("reading"))
 
-    def _material(self, parts: Parts) -> Material:
+    def _material(self, parts: Parts, state: dict[str, Any] | None) -> Material:
         if self.task == "ldm":
-            return latents_of(self.config, parts, self.rank, self.device, self._bar)
+            return latents_of(self.config, parts, self.rank, self.device, self._bar, state)
         return (
             images_of(self.config, parts) if self.task == "vae" else pairs_of(self.config, self.task, parts)
         )
@@ -238,7 +241,7 @@ class _Session:
         }
 
     def _status(self, status: str, **facts: Any) -> None:
-        if self.rank.is_main:
+        if self.rank.is_main and self.begun:
             self.run.update(status=status, **facts)
 
     def _bar(self, what: str) -> Callable[[int, int], object] | None:
@@ -256,6 +259,11 @@ def _checkpoint(run: Run, config: Config, resume: str | Path | None) -> Path | N
         return run.latest() if run.has_checkpoint else None
     path = Path(resume)
     return Run(path).latest() if path.is_dir() else path
+
+
+def _is_within(checkpoint: Path, run: Run) -> bool:
+    """Whether a checkpoint is the run's own; that of another run begins a new one."""
+    return checkpoint.resolve().is_relative_to(run.folder.resolve())
 
 
 def _plain(facts: dict[str, Any]) -> dict[str, Any]:

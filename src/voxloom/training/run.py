@@ -70,13 +70,11 @@ class Run:
 
     @property
     def _has_begun(self) -> bool:
-        """Whether anything came of it: what failed before its first report may be tried again in its place."""
-        status = self.read("run.json").get("status")
+        """Whether anything came of it: what ended before its first report may be tried anew."""
         rows = self.folder / "metrics.jsonl"
-        is_empty = not rows.is_file() or not rows.stat().st_size
-        return not (
-            status in ("failed", "interrupted") and is_empty and not any(self.checkpoints.glob("*.pt"))
-        )
+        has_rows = rows.is_file() and rows.stat().st_size > 0
+        has_ended = self.read("run.json").get("status") in ("failed", "interrupted")
+        return not has_ended or has_rows or any(self.checkpoints.glob("*.pt"))
 
     def check_free(self, *, overwrite: bool = False) -> None:
         """Check that a new run may begin here, before any work is done.

@@ -14,10 +14,14 @@ from voxloom.ranks import Rank, even_split
         ({}, Rank()),
         ({"RANK": "5", "WORLD_SIZE": "8", "LOCAL_RANK": "1"}, Rank(5, 8, 1)),
         ({"RANK": "5", "WORLD_SIZE": "8"}, Rank(5, 8, 0)),
-        ({"SLURM_PROCID": "3", "SLURM_NTASKS": "4", "SLURM_LOCALID": "3"}, Rank(3, 4, 3)),
+        (
+            {"SLURM_PROCID": "3", "SLURM_NTASKS": "4", "SLURM_LOCALID": "3", "SLURM_STEP_ID": "0"},
+            Rank(3, 4, 3),
+        ),
         ({"OMPI_COMM_WORLD_RANK": "1", "OMPI_COMM_WORLD_SIZE": "2"}, Rank(1, 2, 0)),
         ({"PMI_RANK": "1", "PMI_SIZE": "2", "MPI_LOCALRANKID": "1"}, Rank(1, 2, 1)),
         ({"RANK": "5"}, Rank()),  # a shell's leftover, no launcher
+        ({"SLURM_PROCID": "0", "SLURM_NTASKS": "4"}, Rank()),  # a batch script is one process
         ({"RANK": "0", "WORLD_SIZE": "2", "SLURM_PROCID": "1", "SLURM_NTASKS": "4"}, Rank(0, 2)),
     ],
 )

@@ -10,12 +10,18 @@ from voxloom.errors import DistributedError
 
 __all__ = ["Rank", "even_split"]
 
-# (rank, world size, rank on this node), as each launcher names them
+# (rank, world size, rank on this node, a variable that is there besides), as each launcher names them.
+# A batch script has SLURM's other variables too, but is one process: only srun starts the steps.
 _LAUNCHERS = {
-    "torchrun": ("RANK", "WORLD_SIZE", "LOCAL_RANK"),
-    "srun": ("SLURM_PROCID", "SLURM_NTASKS", "SLURM_LOCALID"),
-    "Open MPI": ("OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE", "OMPI_COMM_WORLD_LOCAL_RANK"),
-    "MPICH": ("PMI_RANK", "PMI_SIZE", "MPI_LOCALRANKID"),
+    "torchrun": ("RANK", "WORLD_SIZE", "LOCAL_RANK", "RANK"),
+    "srun": ("SLURM_PROCID", "SLURM_NTASKS", "SLURM_LOCALID", "SLURM_STEP_ID"),
+    "Open MPI": (
+        "OMPI_COMM_WORLD_RANK",
+        "OMPI_COMM_WORLD_SIZE",
+        "OMPI_COMM_WORLD_LOCAL_RANK",
+        "OMPI_COMM_WORLD_RANK",
+    ),
+    "MPICH": ("PMI_RANK", "PMI_SIZE", "MPI_LOCALRANKID", "PMI_RANK"),
 }
 
 
@@ -60,8 +66,8 @@ class Rank:
         >>> Rank.from_environment({})
         Rank(index=0, world=1, local=0)
         """
-        for index, world, local in _LAUNCHERS.values():
-            if index in environment and world in environment:
+        for index, world, local, proof in _LAUNCHERS.values():
+            if index in environment and world in environment and proof in environment:
                 return cls(int(environment[index]), int(environment[world]), int(environment.get(local, "0")))
         return cls()
 

@@ -62,7 +62,7 @@ def test_the_way_back_has_size_units_and_orientation_of_the_file(fit, file_size)
     ready = prepared(preparation, image, (112, 112))
     assert ready.shape == (1, 112, 112)
     assert -1 <= ready.min() <= ready.max() <= 1
-    back = preparation.restore(ready, file_size)
+    back = preparation.restore(preparation.resize((112, 112)).invert(ready, file_size))
     assert (back.dtype, back.shape) == (np.float32, (1, *file_size))
     assert np.abs(back[0] - image).mean() < 16  # edges blur
     for turned in (image[::-1], image[:, ::-1], image[::-1, ::-1]):
@@ -72,10 +72,10 @@ def test_the_way_back_has_size_units_and_orientation_of_the_file(fit, file_size)
 def test_without_a_size_the_prepared_one_is_kept_and_units_return_where_they_can():
     image = 200 * glyph(28, 20)
     fixed = Preparation(normalization=RANGE)
-    assert np.allclose(fixed.restore(prepared(fixed, image, (28, 20)), None)[0], image, atol=1e-4)
+    assert np.allclose(fixed.restore(prepared(fixed, image, (28, 20)))[0], image, atol=1e-4)
     foreground = Preparation()
     ready = prepared(foreground, image, (28, 20))
-    assert np.array_equal(foreground.restore(ready, None), ready)
+    assert np.array_equal(foreground.restore(ready), ready)
 
 
 def test_background_stays_0_under_foreground_normalisation():

@@ -5,11 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import shutil
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import numpy as np
 import torch
@@ -27,7 +29,11 @@ __all__ = ["LatentCache", "PickVariant", "latent_scale", "weights_digest"]
 
 logger = logging.getLogger(__name__)
 
+FORMAT_VERSION = 1
+"""Counts changes of what the folders hold, so that older ones are not taken for it."""
+
 Barrier = Callable[[], None]
+Agree = Callable[[Any], Any]
 Progress = Callable[[int, int], object]
 
 
@@ -73,6 +79,8 @@ class LatentCache:
         Which share of the images this process encodes.
     barrier
         Waits for the other ranks.
+    agree
+        Gives every rank the main rank's value.
     seed
         Of the augmented variants.
     """
@@ -83,6 +91,7 @@ class LatentCache:
     num_workers: int = 0
     rank: Rank = field(default_factory=Rank)
     barrier: Barrier = lambda: None
+    agree: Agree = lambda value: value
     seed: int = 0
 
     def encode(
@@ -107,19 +116,33 @@ class LatentCache:
             For each image field ``x`` of the source the fields ``x_mu`` and ``x_sigma``, float32,
             of shape (variants, C, h, w).
         """
-        folder = self.root / self._key(source, transform, variants)
-        with suppress(MissingDataError):
-            found = ArrayFolder(folder)
-            logger.info("latents of %d samples found in %s", len(found), folder)
-            return found
-        self._write(folder, source, transform, variants, progress)
+        # Only the main rank looks: on other machines paths and times of the same files may differ.
+        main = self.rank.is_main
+        folder = self.root / self.agree(self._key(source, transform, variants) if main else None)
+        if self.agree(main and _is_finished(folder)):
+            logger.info("latents of %d samples found in %s", len(source), folder)
+            return ArrayFolder(folder)
+        # In a folder of its own until it is whole: another job may be writing the same latents.
+        draft = self.root / self.agree(f"{folder.name}.{uuid4().hex[:8]}.tmp" if main else None)
+        try:
+            self._write(draft, source, transform, variants, progress)
+            if main and not _is_finished(folder):
+                draft.replace(folder)
+        finally:
+            if main:
+                shutil.rmtree(draft, ignore_errors=True)
+        self.barrier()
         return ArrayFolder(folder)
 
     def _key(self, source: Source, transform: Compose, variants: int) -> str:
         files = [_file_facts(path) for i in range(len(source)) for path in _files(source, i)]
+        policy = getattr(_leaf(source), "policy", None)
         what = {
+            "format": FORMAT_VERSION,
             "weights": weights_digest(self.autoencoder),
+            "autoencoder": self.autoencoder.config.model_dump(mode="json"),
             "transform": [type(t).__name__ + t.model_dump_json() for t in transform.transforms],
+            "read": policy.model_dump_json() if policy is not None else None,
             "variants": (variants, self.seed) if variants > 1 else 1,
             "keys": list(source.keys),
             "files": files,
@@ -148,7 +171,6 @@ class LatentCache:
         self.barrier()
         if self.rank.is_main:
             writer.finish({"producer": "voxloom", "what": "posterior mean and deviation"})
-        self.barrier()
 
     def _batches(self, source: Source, transform: Compose, variant: int) -> Loader:
         order = Order(length=len(source), batch_size=self.batch_size, seed=0, shuffle=False)
@@ -189,6 +211,19 @@ def latent_scale(latents: ArrayFolder) -> LatentScale:
     names = [name for name in latents.schema if name.endswith("_mu")]
     rows = (torch.from_numpy(np.array(latents.array(n)[i])) for n in names for i in range(len(latents)))
     return LatentScale.measured(rows)
+
+
+def _is_finished(folder: Path) -> bool:
+    with suppress(MissingDataError):
+        ArrayFolder(folder)
+        return True
+    return False
+
+
+def _leaf(source: Source) -> Source:
+    while isinstance(source, Subset):
+        source = source.source
+    return source
 
 
 def _files(source: Source, index: int) -> list[Path]:

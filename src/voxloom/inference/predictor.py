@@ -105,7 +105,10 @@ class Predictor:
         done = 0
         for batch in self._batches(source):
             for key, images in self._images(batch, given):
-                self._write(output, key, images, source[_index(batch, key)], given)
+                if self.original_size:
+                    read = source[_index(batch, key)]
+                    images |= self._at_full_size(read, images, given)
+                self._write(output, key, images, given)
                 done += 1
                 if progress is not None:
                     progress(done, len(source))
@@ -142,10 +145,18 @@ class Predictor:
         for i, key in enumerate(batch.keys):
             yield key, {name: array[i] for name, array in results.items()}
 
-    def _write(self, output: Path, key: str, images: dict[str, Array], read: Sample, given: str) -> None:
+    def _at_full_size(self, read: Sample, images: dict[str, Array], given: str) -> dict[str, Array]:
+        """Bring what was predicted to the file's size; what was read is not resized twice."""
         height, width = read[given].shape[-2:]
-        size = (height, width) if self.original_size else None
-        restored = {name: self._restored(name, image, size) for name, image in images.items()}
+        resize = self.preparation.resize(self.size)
+        normalised = self.preparation.normalization(read, np.random.default_rng(0))
+        made = {
+            n: resize.invert(images[n], (height, width)) for n in ("prediction", "deviation") if n in images
+        }
+        return {name: normalised[name] for name in (given, "target") if name in read} | made
+
+    def _write(self, output: Path, key: str, images: dict[str, Array], given: str) -> None:
+        restored = {name: self._restored(name, image) for name, image in images.items()}
         for name, image in restored.items():
             write_image(output / name / f"{key}.tif", image)
         order = [n for n in (given, "target", "prediction") if n in restored]
@@ -154,12 +165,11 @@ class Predictor:
         path.parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(panel(row, difference="target" in restored or given == "original")).save(path)
 
-    def _restored(self, name: str, image: Array, size: tuple[int, int] | None) -> Array:
+    def _restored(self, name: str, image: Array) -> Array:
         if name != "deviation":
-            return self.preparation.restore(image, size)
+            return self.preparation.restore(image)
         # A deviation has no offset: what zero is turned into is taken off again.
-        offset = self.preparation.restore(np.zeros_like(image), size)
-        return self.preparation.restore(image, size) - offset
+        return self.preparation.restore(image) - self.preparation.restore(np.zeros_like(image))
 
 
 def make_output(folder: Path, *, overwrite: bool) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -17,11 +18,11 @@ from voxloom.jobs.objectives import Material, data_range_of
 from voxloom.jobs.outputs import data_folders, refuse_among
 from voxloom.loading import Loader, Order
 from voxloom.metrics import psnr, ssim
-from voxloom.models import Autoencoder, LatentScale
+from voxloom.models import Autoencoder, LatentScale, build_model, config_from
 from voxloom.ranks import Rank
 from voxloom.sample import Source
 from voxloom.sources import Parts
-from voxloom.training.distributed import wait_for_all
+from voxloom.training.distributed import from_main, wait_for_all
 from voxloom.transforms import Compose
 
 __all__ = ["first_stage", "latents_of"]
@@ -64,9 +65,31 @@ def _stored(config: Config, path: Path) -> Autoencoder:
     return model
 
 
-def latents_of(config: Config, parts: Parts, rank: Rank, device: torch.device, bars: Bars) -> Material:
-    """Encode both sides of all pairs, or find them encoded, and measure the VAE's ceiling."""
-    autoencoder = first_stage(config, device)
+def _of_checkpoint(state: dict[str, Any], device: torch.device) -> tuple[Autoencoder, LatentScale]:
+    """Return what a run has worked with so far, whatever has become of the VAE's own run since."""
+    model = build_model(config_from(state["model_configs"]["autoencoder"]), seed=0)
+    model.load_state_dict(state["models"]["autoencoder"])
+    autoencoder = cast(Autoencoder, model.to(device).eval().requires_grad_(False))
+    return autoencoder, LatentScale.model_validate(state["facts"]["latent_scale"])
+
+
+def latents_of(
+    config: Config,
+    parts: Parts,
+    rank: Rank,
+    device: torch.device,
+    bars: Bars,
+    state: dict[str, Any] | None = None,
+) -> Material:
+    """Encode both sides of all pairs, or find them encoded, and measure the VAE's ceiling.
+
+    With the `state` of a checkpoint, its own VAE and latent scale are taken.
+    """
+    scale: LatentScale | None = None
+    if state is None:
+        autoencoder = first_stage(config, device)
+    else:
+        autoencoder, scale = _of_checkpoint(state, device)
     train_settings = config.diffusion_train
     size, augmentation = train_settings.patch_size, config.augmentation
     autoencoder.check_size(*size)
@@ -80,6 +103,7 @@ def latents_of(config: Config, parts: Parts, rank: Rank, device: torch.device, b
         num_workers=config.num_workers,
         rank=rank,
         barrier=wait_for_all,
+        agree=from_main,
         seed=config.seed,
     )
     variants = train_settings.augment_variants if augmentation else 1
@@ -89,7 +113,9 @@ def latents_of(config: Config, parts: Parts, rank: Rank, device: torch.device, b
     data_range = data_range_of(parts.train, plain, "target", config)
     ceiling = _ceiling(autoencoder, parts.validation, plain, data_range, device)
     channels = autoencoder.config.latent_channels
-    factor = config.scale_factor
+    if scale is None:
+        factor = config.scale_factor
+        scale = LatentScale.from_factor(factor, channels) if factor else latent_scale(train)
     return Material(
         train=train,
         validation=validation,
@@ -98,7 +124,7 @@ def latents_of(config: Config, parts: Parts, rank: Rank, device: torch.device, b
         data_range=data_range,
         is_mapped=True,
         first_stage=autoencoder,
-        scale=LatentScale.from_factor(factor, channels) if factor else latent_scale(train),
+        scale=scale,
         facts={"data_range": data_range, **ceiling},
     )
 

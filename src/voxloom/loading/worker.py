@@ -108,5 +108,9 @@ def as_it_is(batch: Any) -> Any:
 
 
 def ignore_interrupts(_worker: int) -> None:
-    """Leave Ctrl-C, which reaches the whole process group, to the parent: it knows what to save."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    """Leave Ctrl-C and SIGTERM, which reach the whole process group, to the parent.
+
+    It knows what to save; workers end with it, since torch has each of them watch for that.
+    """
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)

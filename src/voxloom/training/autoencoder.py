@@ -182,7 +182,10 @@ class AutoencoderObjective(Objective):
         """Return the terms between image and reconstruction whose weight is not 0."""
         terms = {"reconstruction": pixel_loss(self.settings.recon_loss, reconstruction, image)}
         if self._perceptual is not None:
-            terms["perceptual"] = self._perceptual(reconstruction.float(), image.float()).mean()
+            # Its weights are nobody's to train or to save, so it follows the images by itself.
+            distance = self._perceptual.to(image.device)
+            with torch.autocast(image.device.type, enabled=False):
+                terms["perceptual"] = distance(reconstruction.float(), image.float()).mean()
         if self.weights.get("ms_ssim"):
             similarity = ms_ssim(reconstruction.float(), image.float(), data_range=self.data_range)
             terms["ms_ssim"] = 1 - similarity.mean()

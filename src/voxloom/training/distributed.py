@@ -18,7 +18,15 @@ from torch.nn.parallel import DistributedDataParallel
 from voxloom.errors import DistributedError
 from voxloom.ranks import Rank
 
-__all__ = ["any_rank", "mean_over_ranks", "process_group", "sum_over_ranks", "wait_for_all", "wrap"]
+__all__ = [
+    "any_rank",
+    "from_main",
+    "mean_over_ranks",
+    "process_group",
+    "sum_over_ranks",
+    "wait_for_all",
+    "wrap",
+]
 
 TIMEOUT = timedelta(minutes=30)
 """How long a rank waits for the others before it gives up."""
@@ -47,10 +55,10 @@ def process_group(rank: Rank, device: torch.device) -> Iterator[None]:
             "Expected MASTER_ADDR and a free MASTER_PORT, as torchrun sets them. If the port is in use by "
             "another job, start with torchrun --standalone, or with another --master_port."
         ) from error
-    try:
-        yield
-    finally:
-        dist.destroy_process_group()
+    yield
+    # Only after success: taking a group apart can wait for ranks that are waiting for this one. After
+    # an error the process ends as it is, and torchrun ends the others.
+    dist.destroy_process_group()
 
 
 def wrap(module: nn.Module, rank: Rank, device: torch.device) -> nn.Module:
@@ -58,7 +66,7 @@ def wrap(module: nn.Module, rank: Rank, device: torch.device) -> nn.Module:
     if rank.world == 1:
         return module
     devices = [device.index] if device.type == "cuda" else None
-    return DistributedDataParallel(module, device_ids=devices, broadcast_buffers=False)
+    return DistributedDataParallel(module, device_ids=devices)
 
 
 def sum_over_ranks(values: dict[str, float], device: torch.device) -> dict[str, float]:
@@ -90,6 +98,15 @@ def any_rank(flag: bool, device: torch.device) -> bool:
     raised: Tensor = torch.tensor([float(flag)], device=device)
     dist.all_reduce(raised)
     return bool(raised.item() > 0)
+
+
+def from_main(value: Any) -> Any:
+    """Return the main rank's value on every rank."""
+    if not dist.is_initialized():
+        return value
+    values = [value]
+    dist.broadcast_object_list(values, src=0)
+    return values[0]
 
 
 def wait_for_all() -> None:

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
 from voxloom.errors import CheckpointError, DivergedError, Interrupted
@@ -24,6 +24,7 @@ from voxloom.training.distributed import any_rank, mean_over_ranks, sum_over_ran
 from voxloom.training.means import Means
 from voxloom.training.objective import Clock, Memory, Objective, Phase
 from voxloom.training.optim import Average
+from voxloom.training.resume import load_tensors, position_of, tensors_of
 from voxloom.training.run import Run, versions
 from voxloom.training.settings import TrainSettings
 from voxloom.training.signals import StopRequest, stop_on_signals
@@ -124,7 +125,10 @@ class Trainer:
                 if self.step < self.total_steps and self._must_stop(stop, now=True):
                     self._interrupt()
         if self.job.rank.is_main:
-            self.job.run.link("final", self.job.run.checkpoints / "last.pt")
+            run = self.job.run
+            # A finished checkpoint that goes on in another run leaves nothing to do but this.
+            last = run.latest() if run.has_checkpoint else run.save("last", self.state())
+            run.link("final", last)
         wait_for_all()
 
     def _train_step(self, group: list[Batch]) -> None:
@@ -164,7 +168,17 @@ class Trainer:
 
     # -- reports and validation ---------------------------------------------------------------------
 
+    def _require_scale(self) -> None:
+        """Check that fp16 trains at all: a scale under 1 means that every step overflowed and was skipped."""
+        if self.scaler.is_enabled() and self.scaler.get_scale() < 1:
+            raise DivergedError(
+                f"gradients overflow fp16 in every step up to step {self.step} (scale "
+                f"{self.scaler.get_scale():.3g}, expected at least 1): nothing is learned. "
+                "Use precision bf16 or fp32, or lower lr."
+            )
+
     def _shared_means(self) -> Means:
+        self._require_scale()
         means = self._means.shared(lambda sums: mean_over_ranks(sums, self.job.device))
         self._require_finite(means.values(), "train")
         return means
@@ -256,7 +270,7 @@ class Trainer:
 
     def state(self) -> dict[str, Any]:
         """Return all that a resume or a prediction needs, as plain values and tensors."""
-        models = {name: _plain(model) for name, model in self.objective.models.items()}
+        models = {name: tensors_of(model) for name, model in self.objective.models.items()}
         return {
             **self.job.facts,
             "models": models,
@@ -271,6 +285,8 @@ class Trainer:
             "seconds": self._seconds,
             "means": self._means.state_dict(),
             "loader": self.train.state_dict(),
+            "batches_per_epoch": len(self.train),
+            "accumulate": self.settings.accumulate,
             "rng": torch.get_rng_state(),
             "facts": self.objective.facts(),
             "versions": versions(),
@@ -290,16 +306,20 @@ class Trainer:
                 f"checkpoint of task {state.get('task')!r}: expected one of {task!r} to resume."
             )
         for name, model in self.objective.models.items():
-            _load(name, model, state["models"].get(name))
+            load_tensors(name, model, state["models"].get(name))
         for name, optimizer in self.optimizers.items():
             optimizer.load_state_dict(state["optimizers"][name])
         if self.average is not None:
-            self.average.load_state_dict(state["ema"] or _plain(self.objective.models[self.objective.main]))
-        self.scaler.load_state_dict(state["scaler"])
-        self.train.load_state_dict(state["loader"])
+            self.average.load_state_dict(
+                state["ema"] or tensors_of(self.objective.models[self.objective.main])
+            )
+        if state["scaler"]:  # empty without fp16
+            self.scaler.load_state_dict(state["scaler"])
         self._means = Means.from_state(state["means"])
         torch.set_rng_state(state["rng"])
-        self.step, self.best, self._seconds = state["step"], state["best"], state["seconds"]
+        self.best, self._seconds = state["best"], state["seconds"]
+        self.step, batches = position_of(state, len(self.train), self.settings.accumulate)
+        self.train.load_state_dict({"step": batches})
 
     def _save(self, epoch: int, improved: bool) -> None:
         if self.job.rank.is_main:
@@ -370,22 +390,3 @@ def _shares(batches: list[Batch]) -> list[float]:
 
 def _trainable(phase: nn.Module) -> list[nn.Parameter]:
     return [p for p in phase.parameters() if p.requires_grad]
-
-
-def _plain(model: nn.Module) -> dict[str, Tensor]:
-    return {name: tensor.detach() for name, tensor in model.state_dict().items()}
-
-
-def _load(name: str, model: nn.Module, state: dict[str, Tensor] | None) -> None:
-    own = model.state_dict()
-    state = state or {}
-    wrong = [k for k in own if k not in state or state[k].shape != own[k].shape] + [
-        k for k in state if k not in own
-    ]
-    if wrong:
-        raise CheckpointError(
-            f"the checkpoint's {name} is of another architecture: {len(wrong)} of {len(own)} tensors differ, "
-            f"first {wrong[0]!r}. Use the configuration that the checkpoint was trained with (its run's "
-            "config.json), or start anew in another run_dir."
-        )
-    model.load_state_dict(state)

@@ -60,19 +60,9 @@ class Preparation(Component):
         """Whether predictions can be given in the units of the files."""
         return isinstance(self.normalization, RangeNormalize)
 
-    def restore(self, image_CHW: npt.NDArray[Any], size: tuple[int, int] | None) -> npt.NDArray[np.float32]:
-        """Return a prediction in the files' units where that is possible, in its original size if given.
-
-        Parameters
-        ----------
-        image_CHW
-            A prepared or predicted image.
-        size
-            Height and width of the file, or None to keep the prepared size.
-        """
+    def restore(self, image_CHW: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
+        """Return a prepared or predicted image in the files' units, or as it is where they are lost."""
         image = image_CHW
         if isinstance(self.normalization, RangeNormalize):
             image = self.normalization.invert(image)
-        if size is not None:
-            image = self.resize((image.shape[-2], image.shape[-1])).invert(image, size)
         return np.asarray(image, np.float32)

@@ -129,12 +129,13 @@ class _Session:
 
     def _open(self, parts: Parts, *, is_new: bool) -> None:
         """Make the run's folder, or take it up again, and tell what is trained on."""
+        statistics = describe(parts.source, parts.split)  # it reads images: not with a folder half made
         if is_new:
             self.run.create(self.task, self.config.model_dump(mode="json"), overwrite=self.run.exists)
             self.begun = True
         parts.split.save(self.run.folder / "split.json")
         write_json(self.run.folder / "skipped.json", dict(parts.skipped))
-        logger.info("%s", describe(parts.source, parts.split))
+        logger.info("%s", statistics)
         if parts.skipped:
             where = self.run.folder / "skipped.json"
             logger.warning("%d images left out; see %s", len(parts.skipped), where)

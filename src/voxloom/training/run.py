@@ -110,8 +110,9 @@ class Run:
             When the folder cannot be made.
         """
         self.check_free(overwrite=overwrite)
-        for name in WRITTEN:
-            _remove(self.folder / name)
+        if self.exists:
+            for name in WRITTEN:
+                _remove(self.folder / name)
         try:
             self.checkpoints.mkdir(parents=True)
         except OSError as error:

@@ -6,6 +6,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:  # what type checkers and editors see; at run time names load when they are used
+    from voxloom.diffusion.generate import Generator
     from voxloom.diffusion.process import (
         PROCESSES,
         DiffusionProcess,
@@ -36,6 +37,7 @@ _HOME = {
     "DEFAULT_SOLVERS": "solvers",
     "DiffusionProcess": "process",
     "FlowProcess": "process",
+    "Generator": "generate",
     "Network": "solvers",
     "Noise": "solvers",
     "PROCESSES": "process",
@@ -61,6 +63,7 @@ __all__ = [
     "SOLVERS",
     "DiffusionProcess",
     "FlowProcess",
+    "Generator",
     "Network",
     "Noise",
     "Process",

@@ -36,6 +36,10 @@ PROCESSES = Registry(
 class Process(Protocol):
     """What training and the solvers ask of a process."""
 
+    @property
+    def is_random(self) -> bool:
+        """Whether two runs of a solver can end differently."""
+
     def times(self, uniform_B: Array | torch.Tensor) -> torch.Tensor:
         """Turn draws in [0, 1) into the times to train at, shape (B,)."""
 
@@ -96,6 +100,11 @@ class DiffusionProcess(Component):
         """The table of noise levels, built once for each set of settings."""
         return _levels(self.schedule, self.num_train_timesteps, self.beta_start, self.beta_end)
 
+    @property
+    def is_random(self) -> bool:
+        """Whether two runs of a solver can end differently: they start from noise."""
+        return True
+
     def times(self, uniform_B: Array | torch.Tensor) -> torch.Tensor:
         """Return int64 timesteps in [0, T): equal shares of [0, 1) go to equal timesteps."""
         scaled_B = torch.as_tensor(uniform_B, dtype=torch.float64) * self.num_train_timesteps
@@ -152,6 +161,11 @@ class FlowProcess(Component):
     """Deviation of the noise added to a condition, so that several samples can differ; no part in "noise"."""
     time_density: Literal["uniform", "logit_normal"] = "uniform"
     """How training times are spread; logit_normal favours the middle (Esser et al. 2024, eq. 19)."""
+
+    @property
+    def is_random(self) -> bool:
+        """Whether two runs of a solver can end differently: a bare condition has one way."""
+        return self.start_from == "noise" or self.start_noise > 0
 
     def times(self, uniform_B: Array | torch.Tensor) -> torch.Tensor:
         """Return float32 times in [0, 1], by the inverse of the density's distribution function."""

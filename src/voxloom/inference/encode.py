@@ -6,7 +6,7 @@ import hashlib
 import json
 import logging
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -183,7 +183,7 @@ class LatentCache:
         fields = []
         for name, array in sample.items():
             if sample.schema[name].kind == "image":
-                shape = (variants, *latent_shape(self.autoencoder, array.shape[-2:]))
+                shape = (variants, *self.autoencoder.config.latent_shape(*array.shape[-2:]))
                 for part in ("mu", "sigma"):
                     fields.append(Field(name=f"{name}_{part}", kind="latent", axes="vcyx", shape=shape))
         return Schema(fields)
@@ -198,12 +198,6 @@ class LatentCache:
             arrays[f"{name}_mu"] = mu.cpu().numpy()
             arrays[f"{name}_sigma"] = (0.5 * logvar).exp().cpu().numpy()
         return arrays
-
-
-def latent_shape(autoencoder: Autoencoder, size: Sequence[int]) -> tuple[int, int, int]:
-    """Return (channels, height, width) of the latent of an image of this height and width."""
-    config = autoencoder.config
-    return config.latent_channels, size[0] // config.downsampling, size[1] // config.downsampling
 
 
 def latent_scale(latents: ArrayFolder) -> LatentScale:

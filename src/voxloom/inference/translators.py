@@ -5,21 +5,26 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Protocol, cast
 
-import numpy as np
-import torch
 from torch import Tensor
 
-from voxloom.diffusion import process_from, solver_for
+from voxloom.diffusion import Generator, process_from
 from voxloom.inference.trained import Trained
 from voxloom.models import Autoencoder, LatentScale
 from voxloom.registry import Registry
-from voxloom.seeding import rng_for
 
 __all__ = ["TRANSLATORS", "DirectTranslator", "LatentTranslator", "Reconstructor", "Translator"]
 
 
 class Translator(Protocol):
-    """Turn prepared images into predictions of the same size."""
+    """Turn prepared images into predictions of the same size.
+
+    Attributes
+    ----------
+    is_random
+        Whether several predictions of one image differ.
+    """
+
+    is_random: bool
 
     def __call__(self, image_BCHW: Tensor, keys: Sequence[str], sample: int = 0) -> Tensor:
         """Return the prediction for each image.
@@ -42,6 +47,8 @@ class Translator(Protocol):
 class Reconstructor:
     """Encode to the posterior's mean and decode: what the VAE keeps of an image."""
 
+    is_random = False
+
     def __init__(self, trained: Trained, *, seed: int, solver: str | None, steps: int | None) -> None:  # noqa: ARG002
         self._autoencoder = cast(Autoencoder, trained.models["autoencoder"])
 
@@ -57,6 +64,8 @@ class Reconstructor:
 
 class DirectTranslator:
     """One pass through a network: regression and pix2pix."""
+
+    is_random = False
 
     def __init__(self, trained: Trained, *, seed: int, solver: str | None, steps: int | None) -> None:  # noqa: ARG002
         self._network = trained.models["translator"]
@@ -75,39 +84,29 @@ class LatentTranslator:
     """Encode the condition, solve from noise (or from the condition) to the target, decode."""
 
     def __init__(self, trained: Trained, *, seed: int, solver: str | None, steps: int | None) -> None:
-        self.process = process_from(trained.facts["process"])
-        self.scale = LatentScale.model_validate(trained.facts["latent_scale"])
         defaults = trained.config.get("sampling", {})
-        self._name = solver or defaults.get("solver")
-        self._solver = solver_for(self._name, self.process)
-        self._steps = steps or defaults.get("steps", 20)
+        self._generate = Generator(
+            process_from(trained.facts["process"]),
+            solver or defaults.get("solver"),
+            steps or defaults.get("steps", 20),
+        )
+        self.is_random = self._generate.process.is_random
+        self._scale = LatentScale.model_validate(trained.facts["latent_scale"])
         self._seed = seed
         self._autoencoder = cast(Autoencoder, trained.models["autoencoder"])
         self._denoiser = trained.models["denoiser"]
+        self._solver_name = self._generate.solver_name  # an unknown one is refused before anything is read
 
     def __call__(self, image_BCHW: Tensor, keys: Sequence[str], sample: int = 0) -> Tensor:
         """Return one translation of each image."""
         mu, _ = self._autoencoder.encode(image_BCHW)
-        condition = self.scale.normalise(mu)
-
-        def noise(step: int) -> Tensor:
-            shape = tuple(condition.shape[1:])
-            drawn = [
-                rng_for(self._seed, key, sample, step).standard_normal(shape, np.float32) for key in keys
-            ]
-            return torch.from_numpy(np.stack(drawn)).to(condition.device)
-
-        def network(z: Tensor, t: Tensor) -> Tensor:
-            out: Tensor = self._denoiser(z, t, condition)
-            return out
-
-        z1 = self.process.start(noise(-1), condition)
-        z0 = self._solver(network, z1, self.process, num_steps=self._steps, noise=noise)
-        return self._autoencoder.decode(self.scale.restore(z0)).float()
+        condition = self._scale.normalise(mu)
+        z0 = self._generate(self._denoiser, condition, keys, self._seed, sample)
+        return self._autoencoder.decode(self._scale.restore(z0)).float()
 
     def describe(self) -> dict[str, Any]:
         """Return solver, steps and seed."""
-        return {"solver": self._solver.__name__, "num_steps": self._steps, "seed": self._seed}
+        return {"solver": self._solver_name, "num_steps": self._generate.num_steps, "seed": self._seed}
 
 
 TRANSLATORS = Registry(

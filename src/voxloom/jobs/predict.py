@@ -110,8 +110,15 @@ def predict(
     named = [folder for folder in (input_dir, target_dir) if folder is not None]
     cure = "Name a folder outside it (--output-dir)."
     refuse_among(output, named or data_folders(_layout(trained)), cure)
+    translator = TRANSLATORS[task](trained, seed=options.seed, solver=options.solver, steps=options.steps)
+    if options.samples_per_image > 1 and not translator.is_random:
+        raise ConfigError(
+            f"samples_per_image {options.samples_per_image}: this model gives the same prediction each time, "
+            "so there is no deviation to show. Train a flow with start_noise above 0 or start_from noise, "
+            "or a ddpm."
+        )
     predictor = Predictor(
-        TRANSLATORS[task](trained, seed=options.seed, solver=options.solver, steps=options.steps),
+        translator,
         Preparation.model_validate(trained.config.get("preparation", {})),
         _size(task, trained),
         device=device,

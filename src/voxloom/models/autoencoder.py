@@ -66,6 +66,10 @@ class AutoencoderConfig(ModelConfig):
         """How many pixels of the image, along each axis, one of the latent stands for."""
         return int(2 ** (len(self.channels) - 1))
 
+    def latent_shape(self, height: int, width: int) -> tuple[int, int, int]:
+        """Return (channels, height, width) of the latent of an image of this size."""
+        return self.latent_channels, height // self.downsampling, width // self.downsampling
+
     def build(self) -> Autoencoder:
         """Build the network, freshly initialised."""
         return Autoencoder(self)

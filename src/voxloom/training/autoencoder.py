@@ -94,7 +94,13 @@ class _Generator(Phase):
     def forward(self, batch: Batch, clock: Clock, memory: Memory) -> tuple[Tensor, dict[str, Tensor]]:
         (objective,) = self._objective
         image = batch["image"]
-        noise = noise_for(batch, objective.latent_shape(image), clock.seed, "posterior", like=image)
+        noise = noise_for(
+            batch,
+            objective.autoencoder.config.latent_shape(*image.shape[-2:]),
+            clock.seed,
+            "posterior",
+            like=image,
+        )
         reconstruction, mu, logvar = self.autoencoder(image, noise)
         memory["real"], memory["fake"] = image, reconstruction.detach()
         terms = objective.image_terms(reconstruction, image)
@@ -167,12 +173,6 @@ class AutoencoderObjective(Objective):
             self.models["discriminator"] = build_model(discriminator, seed=seed)
             self.configs["discriminator"] = settings_of(discriminator)
             self.phases.append(_Discriminator(self))
-
-    def latent_shape(self, image_BCHW: Tensor) -> tuple[int, int, int]:
-        """Return (channels, height, width) of the latent of one of these images."""
-        config = self.autoencoder.config
-        height, width = image_BCHW.shape[-2:]
-        return config.latent_channels, height // config.downsampling, width // config.downsampling
 
     def is_adversarial(self, clock: Clock) -> bool:
         """Whether the warm-up is over."""

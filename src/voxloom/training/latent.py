@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from voxloom.diffusion import DiffusionProcess, FlowProcess, solver_for
+from voxloom.diffusion import DiffusionProcess, FlowProcess, Generator
 from voxloom.loading import Batch
 from voxloom.models import Autoencoder, DenoiserConfig, LatentScale, build_model, settings_of
 from voxloom.seeding import rng_for
@@ -85,8 +85,7 @@ class LatentObjective(Objective):
     ) -> None:
         self.process = process
         self.scale = scale
-        self._solver = solver_for(preview_solver, process)
-        self._steps = preview_steps
+        self._generate = Generator(process, preview_solver, preview_steps)
         self.autoencoder = autoencoder.requires_grad_(False).eval()
         self.models = {"denoiser": build_model(denoiser, seed=seed), "autoencoder": autoencoder}
         self.configs = {
@@ -128,17 +127,8 @@ class LatentObjective(Objective):
 
     def generate(self, batch: Batch, seed: int) -> Tensor:
         """Return the latents that the process ends at, normalised, (B, C, h, w)."""
-        condition = self.condition(batch)
-        z1 = self.process.start(_noise_by_key(batch, seed, condition), condition)
-
-        def network(z: Tensor, t: Tensor) -> Tensor:
-            out: Tensor = self.models["denoiser"](z, t, condition)
-            return out
-
-        def noise(step: int) -> Tensor:
-            return _noise_by_key(batch, seed, condition, step)
-
-        return self._solver(network, z1, self.process, num_steps=self._steps, noise=noise)
+        network: Any = self.models["denoiser"]
+        return self._generate(network, self.condition(batch), batch.keys, seed, "preview")
 
     def preview(self, batch: Batch, seed: int) -> list[PreviewRow]:
         """Return condition | target | prediction, each decoded from its latent."""
@@ -161,8 +151,8 @@ class LatentObjective(Objective):
         }
 
 
-def _noise_by_key(batch: Batch, seed: int, like: Tensor, step: int = -1) -> Tensor:
-    """Noise that depends on the seed, the file's name and the solver's step, not on the batch."""
+def _noise_by_key(batch: Batch, seed: int, like: Tensor) -> Tensor:
+    """Noise that depends on the seed and the sample's name, not on the batch."""
     shape = tuple(like.shape[1:])
-    drawn = [rng_for(seed, "validation", key, step).standard_normal(shape, np.float32) for key in batch.keys]
+    drawn = [rng_for(seed, "validation", key).standard_normal(shape, np.float32) for key in batch.keys]
     return torch.from_numpy(np.stack(drawn)).to(like.device)

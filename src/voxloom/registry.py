@@ -34,8 +34,8 @@ class Registry(Mapping[str, Any]):
     Parameters
     ----------
     kind
-        What the names stand for, in the singular: it heads the error messages, and
-        ``voxloom.<kind>s`` is the entry-point group.
+        What the names stand for, in the singular: it heads the error messages, and its plural is
+        the entry-point group, for instance ``voxloom.solvers``.
     table
         The names that voxloom ships.
 
@@ -60,7 +60,10 @@ class Registry(Mapping[str, Any]):
 
     @cached_property
     def _table(self) -> dict[str, str]:
-        plugged = {e.name: e.value for e in entry_points(group=f"voxloom.{self.kind}s")}
+        plugged = {
+            e.name: e.value
+            for e in entry_points(group=f"voxloom.{self.kind}{'es' if self.kind.endswith('s') else 's'}")
+        }
         return {**plugged, **self._own}
 
     def __getitem__(self, name: str) -> Any:

@@ -1,10 +1,11 @@
 import json
 import logging
 
+import numpy as np
 import pytest
 
 from voxloom.errors import ConfigError, DataError, MissingDataError, PairingError
-from voxloom.sources import Layout, Parts, Split
+from voxloom.sources import Layout, Parts, Split, write_image
 from voxloom.testing.images import snapshot, write_pairs
 
 
@@ -183,3 +184,16 @@ def test_nothing_is_written_into_the_data(shared):
     made = parts(shared, "images", on_error="skip")
     assert made.train[0]["image"].shape == (1, 6, 5)
     assert snapshot(shared) == before
+
+
+def test_one_split_file_of_stems_serves_images_and_pairs(tmp_path):
+    for side in ("a", "b"):
+        for stem in ("1", "2", "3"):
+            write_image(tmp_path / side / f"{stem}.tif", np.eye(4))
+    file = tmp_path / "split.json"
+    Split(train=("1", "3"), validation=("2",)).save(file)
+    layout = Layout(data_base_dir=tmp_path, target="a", condition="b", split_file=file)
+    assert Parts(layout, "pairs", 0).split == Split.load(file)
+    assert Parts(layout, "images", 0).split == Split(
+        train=("a/1", "b/1", "a/3", "b/3"), validation=("a/2", "b/2")
+    )

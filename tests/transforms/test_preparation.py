@@ -84,3 +84,15 @@ def test_background_stays_0_under_foreground_normalisation():
     assert (ready[image == 0] == 0).all()
     assert ready[image > 0].mean() == pytest.approx(0, abs=1e-5)
     assert ready[image > 0].std() == pytest.approx(1, abs=1e-4)
+
+
+def test_augmented_images_move_over_their_own_background():
+    image = np.zeros((1, 32, 32), np.uint8)
+    image[0, 14:18, 14:18] = 200
+    augment = Augment(flip_x=0, flip_y=0, right_angle=0, affine=1, shift=0.3, elastic=0)
+    steps = Preparation(normalization=RANGE).transform((32, 32), augment)
+    sample = Sample("a", Schema([Field(name="image")]), {"image": image})
+    for seed in range(8):
+        moved = steps(sample, np.random.default_rng(seed))["image"]
+        assert moved.min() >= -1 - 1e-6
+        assert np.allclose(moved[0, [0, 0, -1, -1], [0, -1, 0, -1]], -1, atol=1e-5)

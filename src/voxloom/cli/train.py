@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from collections.abc import Callable
@@ -139,7 +138,7 @@ def train_command(
     if config.gpus > 1 and rank.world == 1 and "RANK" not in os.environ:
         _launch(config.gpus)
     if rank.is_main:
-        click.echo(json.dumps(config.model_dump(mode="json"), indent=2))
+        click.echo(yaml.safe_dump(config.shown(task), sort_keys=False, default_flow_style=None, width=100))  # type: ignore[arg-type]
     from voxloom.jobs import train
 
     done = train(task, config, resume=resume, overwrite=overwrite, show_progress=sys.stderr.isatty())  # type: ignore[arg-type]

@@ -33,6 +33,21 @@ TASKS: dict[Task, str] = {
 """Each task, and the section of its training settings."""
 
 
+_LATENT = (
+    *("autoencoder_path", "latent_cache_dir", "process", "NoiseScheduler", "flow", "scale_factor"),
+    *("diffusion_def", "diffusion_train", "sampling"),
+)
+_SECTIONS: dict[str, tuple[Task, ...]] = {
+    "autoencoder_def": ("vae",),
+    "autoencoder_train": ("vae",),
+    "discriminator_def": ("vae", "pix2pix"),
+    "translator_def": ("regression", "pix2pix"),
+    "regression_train": ("regression",),
+    "pix2pix_train": ("pix2pix",),
+    **dict.fromkeys(_LATENT, ("ldm",)),
+}
+
+
 class AutoencoderTrain(TrainSettings, AutoencoderLoss):
     """How the VAE is trained."""
 
@@ -86,7 +101,7 @@ class Sampling(Component):
     solver: str | None = None
     """Name of the solver; None takes the process's own: dpmpp_2m for ddpm, euler for flow."""
     steps: Annotated[int, Setting(gt=0)] = 20
-    """Evaluations of the network a translation."""
+    """Steps of the solver: evaluations of the network, of which ``heun`` takes two a step."""
 
 
 class Config(Layout):
@@ -217,6 +232,11 @@ class Config(Layout):
         """Return the training settings of a task."""
         settings: TrainSettings = getattr(self, TASKS[task])
         return settings
+
+    def shown(self, task: Task) -> dict[str, Any]:
+        """Return as plain values what counts for a task: without the sections of the others."""
+        others = {name for name, tasks in _SECTIONS.items() if task not in tasks}
+        return self.model_dump(mode="json", exclude=others)
 
     @property
     def augmentation(self) -> Augment | None:

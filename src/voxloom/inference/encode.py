@@ -20,7 +20,7 @@ from torch import nn
 from voxloom.errors import MissingDataError
 from voxloom.loading import Batch, Loader, Order
 from voxloom.models import Autoencoder, LatentScale
-from voxloom.ranks import Rank, even_split
+from voxloom.ranks import Rank
 from voxloom.sample import Field, Sample, Schema, Source, Subset
 from voxloom.sources import ArrayFolder, ArrayWriter
 from voxloom.transforms import Compose, Transform
@@ -152,28 +152,36 @@ class LatentCache:
     def _write(
         self, folder: Path, source: Source, transform: Compose, variants: int, progress: Progress | None
     ) -> None:
-        share = even_split(len(source), self.rank)
         schema = self._schema(source, transform, variants)
         if self.rank.is_main:
             ArrayWriter(folder, schema, list(source.keys), create=True).flush()
         self.barrier()
         writer = ArrayWriter(folder, schema, list(source.keys), create=False)
         names = [name.removesuffix("_mu") for name in schema if name.endswith("_mu")]
-        total, done = variants * len(share), 0
+        total, done = variants * len(source), 0
         for variant in range(variants):
-            start = share.start
-            for batch in self._batches(Subset(source, share), transform, variant):
-                writer.write(start, self._encoded(batch, names), variant=variant)
-                start, done = start + len(batch), done + len(batch)
+            for batch in self._batches(source, transform, variant):
+                arrays = self._encoded(batch, names)
+                for row, index in enumerate(batch.indices):
+                    one = {name: array[row : row + 1] for name, array in arrays.items()}
+                    writer.write(index, one, variant=variant)
+                done += len(batch) * self.rank.world
                 if progress is not None:
-                    progress(done, total)
+                    progress(min(done, total), total)
         writer.flush()
         self.barrier()
         if self.rank.is_main:
             writer.finish({"producer": "voxloom", "what": "posterior mean and deviation"})
 
     def _batches(self, source: Source, transform: Compose, variant: int) -> Loader:
-        order = Order(length=len(source), batch_size=self.batch_size, seed=0, shuffle=False)
+        # Dealt to the ranks by the place in the whole, which augmentation derives from.
+        order = Order(
+            length=len(source),
+            batch_size=self.batch_size,
+            shuffle=False,
+            rank=self.rank.index,
+            world=self.rank.world,
+        )
         # The variant stands in the place of an epoch: each draws its own augmentation.
         seed = self.seed * 1000003 + variant
         return Loader(source, transform, order=order, seed=seed, num_workers=self.num_workers)

@@ -19,6 +19,7 @@ from voxloom.jobs.outputs import data_folders, refuse_among
 from voxloom.loading import Loader, Order
 from voxloom.metrics import psnr, ssim
 from voxloom.models import Autoencoder, LatentScale, build_model, config_from
+from voxloom.models.model import check_divisible
 from voxloom.ranks import Rank
 from voxloom.sample import Source
 from voxloom.sources import Parts
@@ -93,6 +94,9 @@ def latents_of(
     train_settings = config.diffusion_train
     size, augmentation = train_settings.patch_size, config.augmentation
     autoencoder.check_size(*size)
+    levels = len(config.diffusion_def.channels)
+    divisor = autoencoder.config.downsampling * 2 ** (levels - 1)
+    check_divisible(size, divisor, f"a denoiser of {levels} levels on this VAE's latents")
     plain = config.preparation.transform(size)
     root = config.latent_cache_dir or Path(config.run_dir).parent / "latents"
     refuse_among(root, data_folders(config.layout), "Name another latent_cache_dir.")

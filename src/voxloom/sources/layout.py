@@ -40,7 +40,8 @@ class Layout(Component):
     val_dir: Path | None = None
     """Folder like `data_base_dir` whose images validate; all of `data_base_dir` then trains."""
     split_file: Path | None = None
-    """JSON, or CSV with columns key and split, that says which keys train and which validate."""
+    """JSON, or CSV with columns key and split, that says which keys train and which validate; a bare
+    stem stands for the images of that name in every folder."""
     train_split: Annotated[float, Setting(gt=0, lt=1)] = 0.9
     """Share of the images that trains."""
     group: str | None = None
@@ -170,12 +171,25 @@ def _divided(
     return base, None, split_by_fraction(base.keys, layout.train_split, seed, group=layout.group)
 
 
+def _by_stem(source: Source) -> dict[str, list[str]]:
+    """The keys that a bare stem stands for, so that one file splits single images and pairs alike."""
+    keys = set(source.keys)
+    stems: dict[str, list[str]] = {}
+    for key in source.keys:
+        stems.setdefault(key.rsplit("/", 1)[-1], []).append(key)
+    return {stem: found for stem, found in stems.items() if stem not in keys}
+
+
 def _by_file(
     layout: Layout, file: Path, base: Source, left_out: set[str], seed: int
 ) -> tuple[Source, None, Split]:
     # A file may name what cannot be read; what is nowhere is refused when the split is applied.
     parts = Split.load(file).model_dump()
-    parts = {part: [key for key in keys if key not in left_out] for part, keys in parts.items()}
+    named = _by_stem(base)
+    parts = {part: [k for key in keys for k in named.get(key, [key])] for part, keys in parts.items()}
+    parts = {
+        part: [key for key in dict.fromkeys(keys) if key not in left_out] for part, keys in parts.items()
+    }
     size, total = layout.subset_size, sum(map(len, parts.values()))
     if size is None or size >= total:
         return base, None, Split.model_validate(parts)

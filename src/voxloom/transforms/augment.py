@@ -72,6 +72,8 @@ class Augment(Transform):
     """Independent displacements along each side; it is smooth between them."""
     border: Literal["zero", "mirror"] = "zero"
     """What is seen beyond the edge."""
+    background: float = 0.0
+    """Value of the background, which a zero border continues; in masks it is always 0."""
     fields: tuple[str, ...] | None = None
     """Fields to move; None for all images, masks and latents. The others stay behind."""
 
@@ -122,7 +124,9 @@ class Augment(Transform):
         pixels = torch.from_numpy(np.require(array, requirements=["C", "W"])).reshape(
             1, -1, *array.shape[-2:]
         )
-        moved = warp(pixels, grid, "nearest" if kind == "mask" else "linear", border=self.border)
+        if kind == "mask":
+            return warp(pixels, grid, "nearest", border=self.border).reshape(array.shape).numpy()
+        moved = warp(pixels - self.background, grid, border=self.border) + self.background
         return moved.reshape(array.shape).numpy()
 
 

@@ -52,8 +52,17 @@ class Preparation(Component):
 
     def transform(self, size: tuple[int, int], augment: Augment | None = None) -> Compose:
         """Return all steps in order; augmentation, where given, comes last."""
-        steps = (self.resize(size), self.normalization, *([augment] if augment else []))
+        steps = (
+            self.resize(size),
+            self.normalization,
+            *([self._onto_background(augment)] if augment else []),
+        )
         return Compose(transforms=steps)
+
+    def _onto_background(self, augment: Augment) -> Augment:
+        """Have images move over the normalised background: a fixed range puts it at -1, the others at 0."""
+        low = -1.0 if isinstance(self.normalization, RangeNormalize) else 0.0
+        return augment.model_copy(update={"background": low})
 
     @property
     def is_invertible(self) -> bool:

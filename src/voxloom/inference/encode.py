@@ -127,6 +127,7 @@ class LatentCache:
         try:
             self._write(draft, source, transform, variants, progress)
             if main and not _is_finished(folder):
+                shutil.rmtree(folder, ignore_errors=True)  # what has lost a file
                 draft.replace(folder)
         finally:
             if main:

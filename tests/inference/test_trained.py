@@ -27,10 +27,7 @@ def run(tmp_path):
         "models": {"translator": model.state_dict(), "discriminator": {"x": torch.zeros(1)}},
         "model_configs": {"translator": settings_of(UNET), "discriminator": {"model": "patch_discriminator"}},
         "main": "translator",
-        "ema": {
-            **{n: torch.ones_like(t) for n, t in model.state_dict().items()},
-            "__updates__": torch.tensor(3),
-        },
+        "ema": {**ones, "__updates__": torch.tensor(3)},
         "facts": {"data_range": 2.0},
         "step": 12,
         "epoch": 3,

@@ -2,6 +2,7 @@ import json
 import shutil
 
 import pytest
+import yaml
 
 from voxloom.cli.train import KEYS, overrides_of
 from voxloom.config import Config
@@ -33,10 +34,14 @@ def test_options_beat_the_file_and_0_counts(train, tmp_path):
 
 def test_the_resolved_configuration_is_printed_and_saved(train, tmp_path):
     done = train("regression", "run", "--max-epochs", 1)
-    printed, _ = json.JSONDecoder().raw_decode(done.out)
-    assert Config.model_validate(printed) == saved(tmp_path / "run")
-    assert f"finished: {tmp_path / 'run'}" in done.out
-    assert "next: voxloom predict regression --checkpoint" in done.out
+    text, _, rest = done.out.partition("\nfinished: ")
+    printed = yaml.safe_load(text)
+    config = saved(tmp_path / "run").model_dump(mode="json")
+    assert printed == {name: config[name] for name in printed}
+    assert printed["regression_train"]["max_epochs"] == 1
+    assert "diffusion_def" not in printed  # of another task
+    assert rest.startswith(str(tmp_path / "run"))
+    assert "next: voxloom predict regression --checkpoint" in rest
 
 
 def test_every_option_has_its_key():

@@ -67,7 +67,7 @@ class Runner:
         config, rank, cpu = self.config(task, run_dir, **overrides), rank or Rank(), torch.device("cpu")
         parts = Parts(config.layout, "images" if task == "vae" else "pairs", config.seed)
         if task == "ldm":
-            material = latents_of(config, parts, Rank(), cpu, lambda _: None)
+            material = latents_of(config, parts, rank, cpu, lambda _: None)
         else:
             material = images_of(config, parts) if task == "vae" else pairs_of(config, task, parts)
         settings = config.settings(task)

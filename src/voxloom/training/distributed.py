@@ -15,7 +15,7 @@ import torch.distributed as dist
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from voxloom.errors import DistributedError
+from voxloom.errors import DistributedError, VoxloomError
 from voxloom.ranks import Rank
 
 __all__ = [
@@ -27,6 +27,9 @@ __all__ = [
     "wait_for_all",
     "wrap",
 ]
+
+_LOST = ("gloo", "Gloo", "NCCL", "closed by peer", "reset by peer")
+"""What the backends say when a rank is gone."""
 
 TIMEOUT = timedelta(minutes=30)
 """How long a rank waits for the others before it gives up."""
@@ -41,7 +44,8 @@ def process_group(rank: Rank, device: torch.device) -> Iterator[None]:
     Raises
     ------
     DistributedError
-        When the ranks cannot find each other: the port is in use, or variables are missing.
+        When the ranks cannot find each other (the port is in use, or variables are missing), or
+        when another one has ended while this one waits for it.
     """
     if rank.world == 1:
         yield
@@ -55,7 +59,15 @@ def process_group(rank: Rank, device: torch.device) -> Iterator[None]:
             "Expected MASTER_ADDR and a free MASTER_PORT, as torchrun sets them. If the port is in use by "
             "another job, start with torchrun --standalone, or with another --master_port."
         ) from error
-    yield
+    try:
+        yield
+    except RuntimeError as error:
+        if isinstance(error, VoxloomError) or not any(word in str(error) for word in _LOST):
+            raise
+        raise DistributedError(
+            f"rank {rank.index} of {rank.world} lost the others ({str(error).splitlines()[0]}): one of them "
+            "has ended. Its own message, beside this one or in its log, says why."
+        ) from error
     # Only after success: taking a group apart can wait for ranks that are waiting for this one. After
     # an error the process ends as it is, and torchrun ends the others.
     dist.destroy_process_group()

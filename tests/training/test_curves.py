@@ -15,12 +15,10 @@ import pytest
 
 CURVES = Path(__file__).with_name("curves.json")
 RENEW = "VOXLOOM_RENEW_CURVES"
+ONE_SIDE = {"data_source": "dente", "TRAIN__max_epochs": 10}
 CASES = {
     "vae": ("vae", {"augment": True, "TRAIN__schedule__schedule": "cosine", "TRAIN__adv_from_epoch": 2}),
-    "vae hinge": (
-        "vae",
-        {"TRAIN__adv_loss": "hinge", "TRAIN__recon_loss": "l2", "data_source": "dente", "TRAIN__max_epochs": 10},
-    ),
+    "vae hinge": ("vae", {**ONE_SIDE, "TRAIN__adv_loss": "hinge", "TRAIN__recon_loss": "l2"}),
     "ldm ddpm": ("ldm", {"process": "ddpm", "augment": True}),
     "ldm ddpm v": (
         "ldm", {"NoiseScheduler__prediction": "v", "diffusion_def__conditioning": "cross_attention"},

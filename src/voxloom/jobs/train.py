@@ -158,7 +158,7 @@ class _Session:
                 self.run.tidy()
                 write_json(self.run.folder / "config.json", self.config.model_dump(mode="json"))
         self.begun = True
-        trainer.trackers.extend(self._trackers(trainer))
+        trainer.trackers.extend(self._trackers(trainer, state["step"] if state else 0))
         self._status("running", **self._facts(trainer, material))
         if trainer.step >= trainer.total_steps:
             logger.info(
@@ -214,13 +214,14 @@ class _Session:
         }
         return Job(self.run, self.rank, self.device, self.config.seed, facts)
 
-    def _trackers(self, trainer: Trainer) -> list[Tracker]:
+    def _trackers(self, trainer: Trainer, step: int) -> list[Tracker]:
+        """Return who watches; what they hold beyond `step`, the checkpoint's own, is not so any more."""
         if not self.rank.is_main:
             return []
         trackers: list[Tracker] = []
         for name in self.config.trackers:
             try:
-                trackers.append(TRACKERS[name](self.run.folder, trainer.step))
+                trackers.append(TRACKERS[name](self.run.folder, step))
             except MissingExtraError as missing:
                 logger.warning("%s", missing)
         shown = ProgressTracker if self.show_progress else LogTracker

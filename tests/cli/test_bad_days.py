@@ -82,6 +82,7 @@ def test_unequal_names(train, data, tmp_path):
     assert skipped == {"edente/p0_00.tif": "no partner", "dente/P0_00.tif": "no partner"}
 
 
+@pytest.mark.filterwarnings("ignore:.*multi-threaded:DeprecationWarning")  # Python 3.12, of any fork
 @pytest.mark.parametrize("workers", [0, 1])
 def test_a_truncated_tiff(train, data, tmp_path, workers):
     path = data / "edente" / "p1_02.tif"
@@ -139,7 +140,7 @@ def test_nothing_is_written_into_the_data(train, call, data, tmp_path):
     assert snapshot(data) == before
 
 
-def test_held_out_by_a_folder_a_file_or_a_group(train, data, tmp_path):
+def test_held_out_by_a_folder_a_file_or_a_group(train, call, data, tmp_path):
     other = write_pairs(tmp_path / "other", 3, seed=5)
     for name, arguments, counts in (
         ("dir", ["--val-dir", other], [8, 3]),
@@ -150,6 +151,10 @@ def test_held_out_by_a_folder_a_file_or_a_group(train, data, tmp_path):
         assert done.code == 0, done.err
         split = json.loads((tmp_path / name / "split.json").read_text())
         assert [len(split[part]) for part in ("train", "validation")] == counts
+        # What was held out is what is predicted where nothing else is named.
+        out = tmp_path / f"predicted {name}"
+        assert call("predict", "regression", "--checkpoint", tmp_path / name, "-o", out).code == 0
+        assert sorted(p.stem for p in (out / "prediction").iterdir()) == sorted(split["validation"])
     group = json.loads((tmp_path / "group" / "split.json").read_text())
     assert not {k[:2] for k in group["train"]} & {k[:2] for k in group["validation"]}
     again = train(
@@ -232,20 +237,19 @@ class Process:
 
 
 def test_ctrl_c_saves_and_says_how_to_go_on(call, train, tmp_path, pairs):
-    code, err = (
-        Process(tmp_path, pairs, "pix2pix", "run").wait_for("metrics.jsonl", 2000).stopped_by(signal.SIGINT)
-    )
+    process = Process(tmp_path, pairs, "regression", "run").wait_for("metrics.jsonl", 2000)
+    code, err = process.stopped_by(signal.SIGINT)
     assert code == 130, err
     assert "Traceback" not in err
     step, total = map(int, re.search(r"stopped at step (\d+) of (\d+); the state is saved", err).groups())
-    assert f"Go on with: voxloom train pix2pix --resume {tmp_path / 'run'}" in err
+    assert f"Go on with: voxloom train regression --resume {tmp_path / 'run'}" in err
     assert total > step > 3
     assert status(tmp_path / "run") == "interrupted"
     assert final(tmp_path / "run", "last")[0] == step
     epochs = step // 3 + 2
-    done = call("train", "pix2pix", "--resume", tmp_path / "run", "--max-epochs", epochs)
+    done = call("train", "regression", "--resume", tmp_path / "run", "--max-epochs", epochs)
     assert done.code == 0, done.err
-    assert train("pix2pix", "whole", "--set", "augment=true", "--max-epochs", epochs).code == 0
+    assert train("regression", "whole", "--set", "augment=true", "--max-epochs", epochs).code == 0
     assert same(final(tmp_path / "whole"), final(tmp_path / "run"))
 
 

@@ -105,6 +105,7 @@ def test_a_folder_of_conditions_with_their_targets(predict, tmp_path):
     assert list(images(tmp_path / "out" / "target")) == ["p0_00.tif", "p0_01.tif", "p1_02.tif"]
 
 
+@pytest.mark.filterwarnings("ignore:.*multi-threaded:DeprecationWarning")  # Python 3.12, of any fork
 @pytest.mark.parametrize("task", ["ldm", "vae"])
 def test_neither_batch_nor_workers_nor_company_change_a_prediction(predict, pairs, tmp_path, task):
     folder = ["--input-dir", pairs / "dente"]

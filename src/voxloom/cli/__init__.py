@@ -12,6 +12,7 @@ import click
 
 from voxloom import __version__
 from voxloom.errors import Interrupted, VoxloomError
+from voxloom.ranks import Rank
 
 __all__ = ["cli", "main"]
 
@@ -78,7 +79,8 @@ def main(arguments: list[str] | None = None) -> None:
     except (click.exceptions.Abort, KeyboardInterrupt) as stop:
         # click puts its own exception in the place of ours, which says how to go on.
         told = next((e for e in (stop, stop.__cause__) if isinstance(e, Interrupted)), "stopped.")
-        click.echo(f"\n{told}", err=True)
+        if Rank.from_environment().is_main:  # the others would say the same
+            click.echo(f"\n{told}", err=True)
         sys.exit(130)
     except click.ClickException as error:
         error.show()

@@ -49,7 +49,7 @@ class AutoencoderConfig(ModelConfig):
     """Whether the encoder has self-attention at the bottom."""
     with_decoder_nonlocal_attn: bool = True
     """Whether the decoder has self-attention at the bottom."""
-    use_flash_attention: bool = False
+    use_flash_attention: bool = True
     """Compute attention by torch's fused kernels: less memory, same parameters."""
     use_checkpoint: bool = False
     """Compute activations twice instead of keeping them: less memory, slower training."""

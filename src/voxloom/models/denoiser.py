@@ -57,7 +57,7 @@ class DenoiserConfig(ModelConfig):
     """Whether tokens know their place; False only to read checkpoints of older systems."""
     with_conditioning: bool | None = None
     """What older files say in place of `conditioning`: true for "cross_attention", false for "none"."""
-    use_flash_attention: bool = False
+    use_flash_attention: bool = True
     """Compute attention by torch's fused kernels: less memory, same parameters."""
 
     @model_validator(mode="before")

@@ -93,7 +93,10 @@ class Trainer:
         self._place()
         self._phases = {p.name: wrap(p, job.rank, job.device) for p in objective.phases}
         rate = settings.lr * (job.rank.world if settings.scale_lr else 1)
-        self.optimizers = {p.name: torch.optim.Adam(_trainable(p), rate) for p in objective.phases}
+        fused = job.device.type in ("cpu", "cuda")  # one pass over each tensor instead of several
+        self.optimizers = {
+            p.name: torch.optim.Adam(_trainable(p), rate, fused=fused) for p in objective.phases
+        }
         self._rate = rate
         main = objective.models[objective.main]
         self.average = Average(main, settings.ema_decay) if settings.ema_decay else None

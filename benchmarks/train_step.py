@@ -28,6 +28,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from plain_loop import noise_images, plain_ldm, plain_vae
+
 ROOT = Path(__file__).resolve().parents[1]
 FILES = {"vae": "config/vae_config.json", "ldm": "config/config_train_16g_cond.json"}
 SECTION = {"vae": "autoencoder_train", "ldm": "diffusion_train"}
@@ -49,18 +51,18 @@ def variants(wanted: list[str], *, compiled: bool) -> list[Variant]:
     """Return the rows whose text holds a wanted word, and the plain loop that they are compared with."""
     cross = {"diffusion_def.conditioning": "cross_attention"}
     same_terms = {"autoencoder_train.perceptual_weight": 0, "autoencoder_train.feature_matching_weight": 0}
-    flash_vae = {"autoencoder_def.use_flash_attention": True}
-    flash_ldm = {"diffusion_def.use_flash_attention": True}
+    unfused_vae = {"autoencoder_def.use_flash_attention": False}
+    unfused_ldm = {"diffusion_def.use_flash_attention": False}
     rows = [
         Variant("vae", "plain loop", "plain"),
         Variant("vae", "voxloom, the plain loop's loss terms", overrides=same_terms),
         Variant("vae", "voxloom"),
-        Variant("vae", "voxloom, flash attention", overrides=flash_vae),
+        Variant("vae", "voxloom, unfused attention", overrides=unfused_vae),
         *(Variant("vae", f"voxloom, {n}", overrides=o) for n, o in _options("vae", compiled).items()),
         Variant("ldm", "plain loop: cross-attention, encoding in the loop", "plain", cross),
         Variant("ldm", "plain loop: concatenation, encoding in the loop", "plain"),
         Variant("ldm", "voxloom: cross-attention, cached latents", overrides=cross),
-        Variant("ldm", "voxloom: cross-attention, cached, flash attention", overrides=cross | flash_ldm),
+        Variant("ldm", "voxloom: cross-attention, cached, unfused", overrides=cross | unfused_ldm),
         Variant("ldm", "voxloom: concatenation, cached latents"),
         *(Variant("ldm", f"voxloom: concat, {n}", overrides=o) for n, o in _options("ldm", compiled).items()),
         Variant("ldm", "once for each pair: encoding both images", "encoding"),
@@ -169,7 +171,7 @@ def _step(variant: Variant, job: dict[str, Any], device: Any) -> Step:
     settings |= {"autoencoder_train.adv_from_epoch": 0} if variant.stage == "vae" else {}
     settings |= TINY if job["tiny"] else {}
     config = load_config(variant.stage, [ROOT / FILES[variant.stage]], overrides=settings)
-    build = {"plain": {"vae": _plain_vae, "ldm": _plain_ldm}[variant.stage], "voxloom": _ours}
+    build = {"plain": {"vae": plain_vae, "ldm": plain_ldm}[variant.stage], "voxloom": _ours}
     build["encoding"] = _encoding
     return build[variant.by](variant.stage, config, device)
 
@@ -256,7 +258,7 @@ def _encoding(stage: str, config: Any, device: Any) -> Step:
     import torch
 
     model = config.autoencoder_def.build().to(device).eval()
-    target, condition = (_images(stage, config, device) for _ in range(2))
+    target, condition = (noise_images(stage, config, device) for _ in range(2))
 
     @torch.no_grad()
     def step() -> None:
@@ -264,120 +266,6 @@ def _encoding(stage: str, config: Any, device: Any) -> Step:
         model.encode(condition)
 
     return step
-
-
-# -- the plain loop: MONAI's networks, losses and scheduler, as its tutorials put them together ------------
-
-
-def _images(stage: str, config: Any, device: Any) -> Any:
-    import torch
-
-    settings = config.settings(stage)
-    return torch.randn(settings.batch_size, config.image_channels, *settings.patch_size).to(device)
-
-
-def _monai_autoencoder(config: Any) -> Any:
-    from monai.networks.nets import AutoencoderKL
-
-    settings = config.autoencoder_def.model_dump()
-    settings["attention_levels"] = settings["attention_levels"] or (False,) * len(settings["channels"])
-    return AutoencoderKL(**settings)
-
-
-def _plain_vae(stage: str, config: Any, device: Any) -> Step:
-    """Return a step of reconstruction, KL and adversarial loss, without perceptual terms."""
-    import torch
-    import torch.nn.functional as F
-    from monai.losses.adversarial_loss import PatchAdversarialLoss
-    from monai.networks.nets import PatchDiscriminator
-
-    settings = config.settings(stage)
-    autoencoder = _monai_autoencoder(config).to(device)
-    discriminator = PatchDiscriminator(**config.discriminator_def.model_dump()).to(device)
-    adversarial = PatchAdversarialLoss(criterion="least_squares", no_activation_leastsq=True)
-    optimizer_g = torch.optim.Adam(autoencoder.parameters(), settings.lr)
-    optimizer_d = torch.optim.Adam(discriminator.parameters(), settings.lr)
-    images = _images(stage, config, device)
-
-    def step() -> None:
-        optimizer_g.zero_grad(set_to_none=True)
-        reconstruction, mu, sigma = autoencoder(images)
-        kl = 0.5 * torch.sum(mu.pow(2) + sigma.pow(2) - torch.log(sigma.pow(2)) - 1, dim=[1, 2, 3])
-        logits = discriminator(reconstruction.contiguous().float())[-1]
-        loss = F.l1_loss(reconstruction.float(), images.float()) + settings.kl_weight * kl.mean()
-        judged = adversarial(logits, target_is_real=True, for_discriminator=False)
-        (loss + settings.adv_weight * judged).backward()
-        optimizer_g.step()
-
-        optimizer_d.zero_grad(set_to_none=True)
-        fake = discriminator(reconstruction.contiguous().detach())[-1]
-        real = discriminator(images.contiguous().detach())[-1]
-        loss_fake = adversarial(fake, target_is_real=False, for_discriminator=True)
-        loss_real = adversarial(real, target_is_real=True, for_discriminator=True)
-        (settings.adv_weight * 0.5 * (loss_fake + loss_real)).backward()
-        optimizer_d.step()
-
-    return step
-
-
-def _plain_ldm(stage: str, config: Any, device: Any) -> Step:
-    """Return a step of epsilon prediction that encodes both images first."""
-    import torch
-    import torch.nn.functional as F
-    from monai.networks.schedulers import DDPMScheduler
-
-    scheduler_settings = config.NoiseScheduler
-    scheduler = DDPMScheduler(
-        num_train_timesteps=scheduler_settings.num_train_timesteps,
-        schedule="scaled_linear_beta",
-        beta_start=scheduler_settings.beta_start,
-        beta_end=scheduler_settings.beta_end,
-    )
-    autoencoder = _monai_autoencoder(config).to(device).eval()
-    attends = config.diffusion_def.conditioning == "cross_attention"
-    unet, projector = (m.to(device) for m in _monai_denoiser(config, attends))
-    optimizer = torch.optim.Adam([*unet.parameters(), *projector.parameters()], config.settings(stage).lr)
-    target, condition = (_images(stage, config, device) for _ in range(2))
-
-    def step() -> None:
-        optimizer.zero_grad(set_to_none=True)
-        with torch.no_grad():
-            z = autoencoder.encode_stage_2_inputs(target)
-            given = autoencoder.encode_stage_2_inputs(condition)
-        noise = torch.randn_like(z)
-        t = torch.randint(0, scheduler.num_train_timesteps, (len(z),), device=z.device).long()
-        noisy = scheduler.add_noise(original_samples=z, noise=noise, timesteps=t)
-        if attends:
-            tokens = projector(given.permute(0, 2, 3, 1).flatten(1, 2))
-            predicted = unet(noisy, timesteps=t, context=tokens)
-        else:
-            predicted = unet(torch.cat([noisy, given], dim=1), timesteps=t)
-        F.mse_loss(predicted.float(), noise.float()).backward()
-        optimizer.step()
-
-    return step
-
-
-def _monai_denoiser(config: Any, attends: bool) -> tuple[Any, Any]:
-    """Return MONAI's network and the linear map from the condition's channels to tokens."""
-    from monai.networks.nets import DiffusionModelUNet
-    from torch import nn
-
-    settings = config.diffusion_def
-    unet = DiffusionModelUNet(
-        spatial_dims=2,
-        in_channels=settings.in_channels + (0 if attends else settings.condition_channels),
-        out_channels=settings.out_channels,
-        channels=settings.channels,
-        num_res_blocks=settings.num_res_blocks,
-        attention_levels=settings.attention,
-        num_head_channels=settings.num_head_channels,
-        norm_num_groups=settings.norm_num_groups,
-        with_conditioning=attends,
-        cross_attention_dim=settings.cross_attention_dim if attends else None,
-    )
-    projector = nn.Linear(settings.condition_channels, settings.cross_attention_dim)
-    return unet, projector if attends else nn.Identity()
 
 
 # -- all variants in turn, and the table ------------------------------------------------------------------

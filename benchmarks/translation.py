@@ -24,7 +24,7 @@ import json
 import logging
 import re
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
@@ -32,9 +32,11 @@ from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
+from pair_data import Data
+from patch_distance import sliced_wasserstein
+from translation_table import METRIC_NAMES, report
 
-from voxloom.analysis import METRICS, Bootstrap, evaluate
+from voxloom.analysis import Bootstrap, evaluate
 from voxloom.config import Config, load_config
 from voxloom.errors import Interrupted
 from voxloom.inference import TRANSLATORS, Trained
@@ -45,10 +47,8 @@ from voxloom.ranks import Rank
 from voxloom.sources import Parts, list_images, read_image, write_image
 
 SEED = 42
-HELD_OUT = 0.25
 VAE_SHARE = 0.5
 ADVERSARIAL_SHARE = 0.15
-METRIC_NAMES = ("psnr", "ssim", "mae")
 
 COURSE = {"schedule": "cosine", "warmup_steps": 20, "final_fraction": 0.02}
 TRAINING = {"batch_size": 8, "lr": 1e-3, "ema_decay": 0.99, "schedule": COURSE}
@@ -90,48 +90,6 @@ TINY: dict[str, Any] = {
     "diffusion_def": {"channels": [8, 16, 16], "num_head_channels": 8},
     "translator_def": {"channels": [8, 8, 16]},
 }
-
-
-@dataclass(frozen=True)
-class Data:
-    """One set of pairs."""
-
-    name: str
-    folder: Path
-    target: str
-    condition: str
-    low: float
-    high: float
-    group: str | None
-
-    @classmethod
-    def parse(cls, text: str) -> Data:
-        name, _, rest = text.partition("=")
-        folder, target, condition, span, group = (rest.split(":", 4) + [""] * 5)[:5]
-        if not name or not folder:
-            raise SystemExit(f"--data {text!r}: expected NAME=DIR[:target:condition[:LOW..HIGH[:group]]].")
-        target, condition = target or "target", condition or "condition"
-        low, high = map(float, span.split("..")) if span else _type_range(Path(folder) / target)
-        return cls(name, Path(folder), target, condition, low, high, group or None)
-
-    def settings(self, size: Sequence[int]) -> dict[str, Any]:
-        """Return what a configuration says of the data."""
-        return {
-            "data_base_dir": self.folder,
-            "target": self.target,
-            "condition": self.condition,
-            "group": self.group,
-            "train_split": 1 - HELD_OUT,
-            "preparation.normalization": {"name": "range", "low": self.low, "high": self.high},
-            **{f"{section}.patch_size": list(size) for section in SECTIONS.values()},
-        }
-
-
-def _type_range(folder: Path) -> tuple[float, float]:
-    kind = read_image(list_images(folder)[0]).dtype
-    if kind.kind not in "iu":
-        raise SystemExit(f"images in {folder} are {kind}: state their range, --data NAME=DIR:a:b:LOW..HIGH.")
-    return float(np.iinfo(kind).min), float(np.iinfo(kind).max)
 
 
 @dataclass(frozen=True)
@@ -351,51 +309,6 @@ def _say(text: str) -> None:
     print(f"[{time.strftime('%H:%M:%S')}] {text}", flush=True)
 
 
-# -- the distance of two sets of images ---------------------------------------------------------------------
-
-PATCH, PATCHES, DIRECTIONS, LEVELS = 7, 16384, 256, 3
-
-
-def sliced_wasserstein(images: np.ndarray[Any, Any], others: np.ndarray[Any, Any]) -> float:
-    """Return 100 times the sliced Wasserstein distance of the patches of two sets of images, (N, H, W).
-
-    After Karras et al. 2018, section 5 (Rabin et al. 2012 for the slices): 7 x 7 patches of each level
-    of a Laplacian pyramid, projected on random directions, whose sorted values are compared; the mean
-    over levels. It needs no weights and does not care which image belongs to which. Unlike there, both
-    sets are divided by the deviation of `others` (the real images), so that blur, which weakens the
-    fine levels, counts.
-    """
-    distances = []
-    for level, (a, b) in enumerate(zip(_pyramid(images), _pyramid(others), strict=True)):
-        scale = max(float(b.std()), 1e-12)
-        rng = np.random.default_rng((SEED, level))
-        directions = rng.standard_normal((PATCH * PATCH, DIRECTIONS), np.float32)
-        directions /= np.linalg.norm(directions, axis=0)
-        sliced = [np.sort(_patches(x / scale, level) @ directions, axis=0) for x in (a, b)]
-        distances.append(float(np.abs(sliced[0] - sliced[1]).mean()))
-    return 100 * float(np.mean(distances))
-
-
-def _pyramid(images: np.ndarray[Any, Any]) -> list[np.ndarray[Any, Any]]:
-    """Return band-pass images from fine to coarse, and what remains, each (N, h, w)."""
-    x = torch.from_numpy(np.ascontiguousarray(images, np.float32))[:, None]
-    levels = []
-    for _ in range(LEVELS - 1):
-        smaller = F.avg_pool2d(x, 2)
-        back = F.interpolate(smaller, size=x.shape[-2:], mode="bilinear", align_corners=False)
-        levels.append((x - back)[:, 0].numpy())
-        x = smaller
-    return [*levels, x[:, 0].numpy()]
-
-
-def _patches(images: np.ndarray[Any, Any], level: int) -> np.ndarray[Any, Any]:
-    """Return random patches, (PATCHES, 49); at the same places in sets of the same shape."""
-    rng = np.random.default_rng((SEED, level, 1))
-    windows = np.lib.stride_tricks.sliding_window_view(images, (PATCH, PATCH), axis=(1, 2))
-    where = (rng.integers(count, size=PATCHES) for count in windows.shape[:3])
-    return windows[tuple(where)].reshape(PATCHES, -1)
-
-
 def _stack(folder: Path) -> np.ndarray[Any, Any]:
     return np.stack([read_image(path)[0] for path in list_images(folder)])
 
@@ -444,64 +357,9 @@ def _one(bench: Bench, row: Row, models: dict[str, Any], target: Path) -> dict[s
     return {**bench.predicted(row, trained, target), **costs, "model": row.model}
 
 
-def table(result: dict[str, Any]) -> str:
-    """Return the rows as Markdown."""
-    heads = [f"{METRICS[name].label} {METRICS[name].unit}".strip() for name in METRIC_NAMES]
-    head = ["", *heads, "SWD x 100", "training s (of it VAE)", "steps", "ms an image", "parameters"]
-    lines = ["| " + " | ".join(head) + " |", "|---|" + "---:|" * (len(head) - 1)]
-    for label, row in result["rows"].items():
-        model = result["models"].get(row.get("model", ""))
-        cells = [label, *(_interval(name, row[name]) for name in METRIC_NAMES), f"{row['swd']:.1f}"]
-        cells += [_cost(row), str(model["steps"]) if model else "-"]
-        cells += [f"{row['ms_per_image']:.1f}" if "ms_per_image" in row else "-"]
-        cells += [_parameters(model) if model else "-"]
-        lines.append("| " + " | ".join(cells) + " |")
-    return "\n".join(lines)
-
-
-def _interval(name: str, values: dict[str, float]) -> str:
-    mean, low, high = (METRICS[name].format(values[key]) for key in ("mean", "ci_low", "ci_high"))
-    return f"{mean} [{low}, {high}]"
-
-
-def _cost(row: dict[str, Any]) -> str:
-    if "train_seconds" not in row:
-        return "-"
-    stage_1 = f" ({row['of_it_vae']:.0f})" if row.get("of_it_vae") else ""
-    return f"{row['train_seconds']:.0f}{stage_1}"
-
-
-def _parameters(model: dict[str, Any]) -> str:
-    counts = {k: v for k, v in model["num_parameters"].items() if k != "discriminator"}
-    return " + ".join(f"{count / 1e6:.2f} M" for count in counts.values())
-
-
 def _write(path: Path, result: dict[str, Any]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(result, indent=1, default=str) + "\n", encoding="utf-8")
-
-
-def report(result: dict[str, Any], arguments: argparse.Namespace) -> str:
-    """Return the table with what a reader must know beside it."""
-    images, (low, high) = result["images"], result["range"]
-    height, width = arguments.size
-    return "\n".join([
-        f"### {result['data']}",
-        "",
-        f"{images['train']} pairs train, {images['held out']} are held out, at {height} x {width} pixels; "
-        f"data range {low:g} to {high:g}. Budget {arguments.budget:g} s a method, {_machine()}. Means with "
-        "95 % bootstrap intervals over images (neighbours are alike, so they are too narrow).",
-        "",
-        table(result),
-        "",
-        f"SWD between training and held-out targets, both real: {result['other_targets_swd']:.1f}.",
-        "",
-    ])  # fmt: skip
-
-
-def _machine() -> str:
-    threads = f"{torch.get_num_threads()} CPU threads, torch {torch.__version__}"
-    return f"{torch.cuda.get_device_name()}, {threads}" if torch.cuda.is_available() else threads
 
 
 def main() -> None:

@@ -18,8 +18,8 @@ def keep_freed_memory() -> bool:
     """Have glibc keep freed memory for the next allocation, and return whether it will.
 
     By default glibc gives large blocks back to the system and asks for them again, and the system
-    clears every page anew: on a CPU that made a fp32 training step up to twice as slow
-    (``benchmarks/train_step.py``). Elsewhere than on glibc nothing is changed.
+    clears every page anew: with 21,000 page faults a step, a fp32 step of the demo's latent model
+    took 0.35 s on two cores, and 0.25 s without them. Elsewhere than on glibc nothing is changed.
     """
     try:
         mallopt = ctypes.CDLL(None).mallopt

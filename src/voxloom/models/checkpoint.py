@@ -10,7 +10,7 @@ import torch
 
 from voxloom.errors import CheckpointError, MissingDataError
 
-__all__ = ["CHECKPOINT_KIND", "read_checkpoint"]
+__all__ = ["CHECKPOINT_KIND", "read_checkpoint", "unpickled", "unreadable"]
 
 CHECKPOINT_KIND = "voxloom-checkpoint"
 """Value of `kind` in a full checkpoint."""
@@ -31,14 +31,7 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
         raise MissingDataError(
             f"checkpoint {path} does not exist: expected a file such as RUN/checkpoints/last.pt."
         )
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except (RuntimeError, EOFError, OSError, ValueError, UnpicklingError) as error:
-        reason = str(error).partition("\n")[0] or type(error).__name__
-        raise CheckpointError(
-            f"{path} cannot be read as a checkpoint ({reason}): expected a file that "
-            "voxloom saved. It may be truncated; name another one."
-        ) from error
+    state = unpickled(path)
     if not isinstance(state, dict) or state.get("kind") != CHECKPOINT_KIND:
         raise CheckpointError(
             f"{path} holds weights alone: expected a full checkpoint, such as RUN/checkpoints/last.pt. "
@@ -46,3 +39,27 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
             "them, name the configuration that they were trained with (-c)."
         )
     return state
+
+
+def unpickled(path: Path) -> Any:
+    """Return what torch.save wrote: tensors and plain values, and nothing that could run.
+
+    Raises
+    ------
+    CheckpointError
+        When the file cannot be read.
+    """
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except (RuntimeError, UnpicklingError, EOFError, ValueError, KeyError, OSError) as error:
+        raise unreadable(path, error) from error
+
+
+def unreadable(path: Path, error: Exception) -> CheckpointError:
+    """Return the error of a file that is cut short, or is something else."""
+    reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+    return CheckpointError(
+        f"{path} cannot be read as a checkpoint ({reason}): "
+        "expected safetensors or a file of torch.save that holds tensors and plain values only. "
+        "It may be truncated or cut short: name another, or copy it again."
+    )

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import pickle
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,7 +21,7 @@ from torch import nn
 import voxloom
 from voxloom.atomic import replacing
 from voxloom.errors import CheckpointError, MissingDataError
-from voxloom.models.checkpoint import CHECKPOINT_KIND
+from voxloom.models.checkpoint import CHECKPOINT_KIND, unpickled, unreadable
 from voxloom.models.model import ModelConfig, build_model, config_from, settings_of
 
 __all__ = ["WEIGHTS_KIND", "Weights", "differences", "load_weights", "read_tensors", "save_weights"]
@@ -178,7 +177,7 @@ def load_weights(path: str | os.PathLike[str], *, part: str | None = None, avera
     path = Path(path)
     if _is_safetensors(path):
         return _from_safetensors(path)
-    content = _unpickled(path)
+    content = _content(path)
     if content.get("kind") == CHECKPOINT_KIND:
         return _from_checkpoint(content, part, averaged, path)
     if any(entries[0][0] in content for entries in _OLDER_PARTS.values()):
@@ -196,7 +195,7 @@ def read_tensors(path: Path) -> Tensors:
     CheckpointError
         When it cannot be read or holds something else.
     """
-    return _from_safetensors(path).tensors if _is_safetensors(path) else _bare(_unpickled(path), path)
+    return _from_safetensors(path).tensors if _is_safetensors(path) else _bare(_content(path), path)
 
 
 def _is_safetensors(path: Path) -> bool:
@@ -215,31 +214,19 @@ def _from_safetensors(path: Path) -> Weights:
             metadata = file.metadata() or {}
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
     except (SafetensorError, OSError) as error:
-        raise _unreadable(path, error) from error
+        raise unreadable(path, error) from error
     config = config_from(json.loads(metadata["config"])) if metadata.get("kind") == WEIGHTS_KIND else None
     return Weights(tensors, config, json.loads(metadata.get("extra", "{}")), path)
 
 
-def _unpickled(path: Path) -> dict[str, Any]:
-    try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except (RuntimeError, pickle.UnpicklingError, EOFError, ValueError, KeyError, OSError) as error:
-        raise _unreadable(path, error) from error
+def _content(path: Path) -> dict[str, Any]:
+    content = unpickled(path)
     if not isinstance(content, dict):
         raise CheckpointError(
             f"{path} holds a {type(content).__name__}: expected a state dict or a full checkpoint. "
             "Name the file that the training wrote."
         )
     return content
-
-
-def _unreadable(path: Path, error: Exception) -> CheckpointError:
-    reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-    return CheckpointError(
-        f"{path} cannot be read as a checkpoint ({reason}): "
-        "expected safetensors or a file of torch.save that holds tensors and plain values only. "
-        "It may be cut short: name another, or copy it again."
-    )
 
 
 def _from_checkpoint(content: dict[str, Any], part: str | None, averaged: bool, path: Path) -> Weights:

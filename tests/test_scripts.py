@@ -128,7 +128,7 @@ def test_torchrun_trains_on_the_ranks_that_it_started(run, tmp_path, capsys):
     (tmp_path / "config").mkdir()
     (tmp_path / "config" / "vae_config.json").write_text(json.dumps(TINY))
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2"]
-    # Seen once in six full runs: a start of torchrun that failed beside other process groups. Twice is a fault.
+    # Seen once in six full runs: torchrun failed beside other process groups. Twice is a fault.
     for _ in range(2):
         done = subprocess.run(
             [*torchrun, str(SCRIPTS / "train_vae.py"), "-g", "2", "--num-workers", "0", "--overwrite"],

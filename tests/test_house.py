@@ -21,7 +21,7 @@ GROUND = {
     "atomic", "component", "errors", "geometry", "metrics", "panels", "ranks", "registry", "sample",
     "seeding",
 }  # fmt: skip
-DATA = {"convert", "formats", "loading", "sources", "transforms", "volumes"}
+DATA = {"conversion", "formats", "loading", "sources", "transforms", "volumes"}
 MODEL = {"diffusion", "models"}
 BRIDGE = {"analysis", "inference", "training"}
 # A room imports from lower layers and its own; the two names of a line never import each other.

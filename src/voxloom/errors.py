@@ -9,7 +9,9 @@ Each class is also the builtin that a caller would expect to catch::
     ├── DataError          (ValueError)         a file or a folder that cannot be used as it is
     │   ├── MissingDataError  (FileNotFoundError)   nothing there, or nothing of the expected kind
     │   ├── PairingError                        images without a partner
-    │   └── UnreadableImageError  (OSError)     truncated, empty or of an unknown format
+    │   ├── UnreadableImageError  (OSError)     truncated, empty or of an unknown format
+    │   ├── DamagedStoreError (OSError)         a manifest or a shard that is not what was written
+    │   └── UnfinishedStoreError  (FileNotFoundError)   a store whose conversion has not ended
     ├── CheckpointError    (ValueError)         a checkpoint that does not fit the model or the run
     ├── OutputExistsError  (FileExistsError)    an output folder that already holds something
     ├── SaveError          (OSError)            a file that could not be written whole
@@ -29,6 +31,7 @@ __all__ = [
     "CheckpointError",
     "CompatError",
     "ConfigError",
+    "DamagedStoreError",
     "DataError",
     "DistributedError",
     "DivergedError",
@@ -40,6 +43,7 @@ __all__ = [
     "PairingError",
     "SaveError",
     "SchemaError",
+    "UnfinishedStoreError",
     "UnknownNameError",
     "UnreadableImageError",
     "VoxloomError",
@@ -80,6 +84,14 @@ class PairingError(DataError):
 
 class UnreadableImageError(DataError, OSError):
     """A truncated or empty image, or one of an unknown format."""
+
+
+class DamagedStoreError(DataError, OSError):
+    """A manifest or a shard that is not what was written."""
+
+
+class UnfinishedStoreError(DataError, FileNotFoundError):
+    """A store whose conversion has not ended."""
 
 
 class CheckpointError(VoxloomError, ValueError):

@@ -15,9 +15,23 @@ from voxloom.component import Component
 from voxloom.errors import SchemaError
 from voxloom.registry import did_you_mean
 
-__all__ = ["Array", "Concat", "Field", "Kind", "Map", "Sample", "Schema", "Source", "Subset"]
+__all__ = [
+    "Array",
+    "Cell",
+    "Concat",
+    "Field",
+    "Kind",
+    "Map",
+    "Sample",
+    "Schema",
+    "Select",
+    "Source",
+    "Subset",
+]
 
 Array = npt.NDArray[Any]
+Cell = Array | bytes | memoryview
+"""One field of one sample at rest: an array, or the bytes of a file that hold it."""
 Kind = Literal["image", "mask", "class", "attribute", "latent", "text"]
 
 
@@ -83,6 +97,10 @@ class Schema(Mapping[str, Field]):
 
     def __repr__(self) -> str:
         return f"Schema({list(self._fields.values())!r})"
+
+    def only(self, *names: str) -> Schema:
+        """Return a schema with these fields alone, in this order."""
+        return Schema(self[name] for name in names)
 
     def replace(self, *fields: Field) -> Schema:
         """Return a schema with these fields put in the place of those of the same name, or added."""
@@ -175,6 +193,28 @@ class Source(ABC):
         """Return several samples; sources that can gather in one go do so."""
         return [self[i] for i in indices]
 
+    def cells(self, index: int) -> Mapping[str, Cell]:
+        """Return sample `index` as it lies at rest: a file's own bytes where a file holds the field.
+
+        Conversion copies these without decoding them.
+        """
+        return self[index]
+
+    def select(self, *names: str) -> Source:
+        """Return the same samples with these fields alone; the others are not decoded where that can be.
+
+        Examples
+        --------
+        >>> class Two(Source):
+        ...     schema = Schema([Field(name="image"), Field(name="label", kind="class", axes="")])
+        ...     keys = ("a",)
+        ...     def read(self, index):
+        ...         return Sample("a", self.schema, {"image": np.zeros((1, 2, 2)), "label": np.array(3)})
+        >>> Two().select("label")[0]
+        {'label': array(3)}
+        """
+        return Select(self, names)
+
 
 class Concat(Source):
     """Several sources of one schema, one after the other."""
@@ -204,8 +244,21 @@ class Concat(Source):
 
     def read(self, index: int) -> Sample:
         """Return the sample from the source that holds it."""
+        source, inner = self._located(index)
+        return source.read(inner)
+
+    def cells(self, index: int) -> Mapping[str, Cell]:
+        """Return the sample at rest from the source that holds it."""
+        source, inner = self._located(index)
+        return source.cells(inner)
+
+    def select(self, *names: str) -> Source:
+        """Join the same choice of each source."""
+        return Concat([source.select(*names) for source in self._sources])
+
+    def _located(self, index: int) -> tuple[Source, int]:
         which = bisect.bisect_right(self._ends, index)
-        return self._sources[which].read(index - (self._ends[which - 1] if which else 0))
+        return self._sources[which], index - (self._ends[which - 1] if which else 0)
 
 
 class Subset(Source):
@@ -237,6 +290,14 @@ class Subset(Source):
     def __getitems__(self, indices: Sequence[int]) -> list[Sample]:
         """Return several of the chosen samples, gathered by the source in one go."""
         return self.source.__getitems__(self.indices[list(indices)].tolist())
+
+    def cells(self, index: int) -> Mapping[str, Cell]:
+        """Return the chosen sample at rest."""
+        return self.source.cells(int(self.indices[index]))
+
+    def select(self, *names: str) -> Source:
+        """Choose the same samples of the source's own choice of fields."""
+        return Subset(self.source.select(*names), self.indices)
 
 
 class Map(Source):
@@ -271,3 +332,31 @@ class Map(Source):
     def __getitems__(self, indices: Sequence[int]) -> list[Sample]:
         """Return several mapped samples, gathered by the source in one go."""
         return [self.function(sample) for sample in self.source.__getitems__(indices)]
+
+
+class Select(Source):
+    """Some fields of a source: what `Source.select` returns where the source knows no shorter way."""
+
+    def __init__(self, source: Source, names: Sequence[str]) -> None:
+        self.source = source
+        self._schema = source.schema.only(*names)
+
+    @property
+    def schema(self) -> Schema:
+        """The chosen fields."""
+        return self._schema
+
+    @property
+    def keys(self) -> Sequence[str]:
+        """The keys of the source."""
+        return self.source.keys
+
+    def read(self, index: int) -> Sample:
+        """Return the chosen fields of sample `index`."""
+        sample = self.source[index]
+        return Sample(sample.key, self._schema, {name: sample[name] for name in self._schema})
+
+    def cells(self, index: int) -> Mapping[str, Cell]:
+        """Return the chosen fields of sample `index` at rest."""
+        cells = self.source.cells(index)
+        return {name: cells[name] for name in self._schema}

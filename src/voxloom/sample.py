@@ -297,7 +297,7 @@ class Subset(Source):
 
     def select(self, *names: str) -> Source:
         """Choose the same samples of the source's own choice of fields."""
-        return Subset(self.source.select(*names), self.indices)
+        return Subset(self.source.select(*names), self.indices.tolist())
 
 
 class Map(Source):

@@ -163,9 +163,7 @@ class Manifest(Component):
         try:
             manifest = cls.model_validate(value)
             if set(manifest.encodings) != {field.name for field in manifest.fields}:
-                raise ValueError(
-                    f"encodings of {sorted(manifest.encodings)} for fields {[f.name for f in manifest.fields]}"
-                )
+                raise ValueError(f"encodings of the fields {sorted(manifest.encodings)}")
             _ = manifest.columns
         except (ValidationError, ValueError, TypeError) as error:
             raise DamagedStoreError(

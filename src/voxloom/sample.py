@@ -200,6 +200,24 @@ class Source(ABC):
         """
         return self[index]
 
+    def gather(self, indices: Sequence[int], *, out: Mapping[str, Array] | None = None) -> dict[str, Array]:
+        """Return several samples stacked: one array (len(indices), *shape) a field.
+
+        Parameters
+        ----------
+        indices
+            Which samples, in this order.
+        out
+            Arrays to fill and return, for instance those of an earlier call.
+
+        Raises
+        ------
+        SchemaError
+            If a field differs in shape or type between the samples; it names two of them.
+        """
+        samples = self.__getitems__(indices)
+        return {name: _stacked(name, samples, (out or {}).get(name)) for name in self.schema}
+
     def select(self, *names: str) -> Source:
         """Return the same samples with these fields alone; the others are not decoded where that can be.
 
@@ -360,3 +378,16 @@ class Select(Source):
         """Return the chosen fields of sample `index` at rest."""
         cells = self.source.cells(index)
         return {name: cells[name] for name in self._schema}
+
+
+def _stacked(name: str, samples: Sequence[Sample], out: Array | None) -> Array:
+    arrays = [sample[name] for sample in samples]
+    kinds = {(array.shape, array.dtype.str): s.key for s, array in zip(samples, arrays, strict=True)}
+    text = all(array.dtype.kind == "U" for array in arrays)
+    if len(kinds) > 1 and not text:
+        told = ", ".join(f"{shape} {dtype} ({key!r})" for (shape, dtype), key in sorted(kinds.items()))
+        raise SchemaError(
+            f"field {name!r} differs within one batch: {told}; expected one shape and type. "
+            "Bring all images to one size with a resize, or read them one by one."
+        )
+    return np.stack(arrays, out=out)

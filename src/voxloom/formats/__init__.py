@@ -2,7 +2,7 @@
 
 from voxloom.formats.format import KEY, Column, Format, Row, Shard, ShardWriter
 from voxloom.formats.manifest import FileFacts, Manifest, ShardFacts, digest_of
-from voxloom.registry import Registry
+from voxloom.formats.names import FORMATS
 
 __all__ = [
     "FORMATS",
@@ -17,15 +17,3 @@ __all__ = [
     "ShardWriter",
     "digest_of",
 ]
-
-FORMATS = Registry(
-    "format",
-    {
-        "arrow": "voxloom.formats.arrow:Arrow",
-        "hdf5": "voxloom.formats.hdf5:Hdf5",
-        "memmap": "voxloom.formats.memmap:Memmap",
-        "parquet": "voxloom.formats.parquet:Parquet",
-        "tar": "voxloom.formats.tar:Tar",
-    },
-)
-"""Names of the formats; other packages add theirs through the entry points ``voxloom.formats``."""

@@ -75,6 +75,11 @@ class Shard(ABC):
     def take(self, name: str, rows: Rows, out: Array) -> None:
         """Copy samples of a column of one shape to ``out``, (len(rows), *shape), in the order of `rows`."""
 
+    def view(self, name: str) -> Array | None:  # noqa: ARG002
+        """Return a column of one shape as one mapped, read-only array (samples, *shape), or None where
+        its samples do not lie at equal distances in a mapped file."""
+        return None
+
     @abstractmethod
     def blob(self, name: str, row: int) -> bytes | memoryview:
         """Return the bytes of one sample of a column of bytes; a view where the file is mapped."""

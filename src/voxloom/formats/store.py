@@ -1,0 +1,329 @@
+"""A store: shards of samples with a manifest, read as a source."""
+
+from __future__ import annotations
+
+import copy
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal, overload
+
+import numpy as np
+import numpy.typing as npt
+
+from voxloom.errors import DamagedStoreError, DataError, SchemaError
+from voxloom.formats.encoding import as_pil, cell_array, decode
+from voxloom.formats.format import KEY, Column, Shard
+from voxloom.formats.manifest import Manifest
+from voxloom.formats.opened import OpenShards
+from voxloom.sample import Array, Cell, Field, Sample, Schema, Source
+
+__all__ = ["Store"]
+
+Indices = npt.NDArray[np.int64]
+As = Literal["bytes", "array", "tensor", "pil"]
+
+_LARGE_ROW = 2**14  # bytes; from here on copying a row costs more than finding it
+
+
+class Store(Source):
+    """Samples in the shards of a folder. Opening one reads its manifest alone.
+
+    Files are opened when a sample is asked for, by each process for itself, no more than 64 shards
+    at once; a store may be pickled, forked, and used by several threads.
+
+    Parameters
+    ----------
+    path
+        The folder that holds ``manifest.json``.
+    verify
+        Whether a shard's digest is checked when it is first touched.
+
+    Attributes
+    ----------
+    path, manifest
+        The folder, and what it says of itself.
+
+    Raises
+    ------
+    MissingDataError, UnfinishedStoreError, DamagedStoreError
+        As `Manifest.read` tells; the last also by a read, where a shard is not what was written.
+
+    Examples
+    --------
+    >>> from tempfile import mkdtemp
+    >>> from voxloom.conversion import convert
+    >>> from voxloom.sources import ImageFolder, write_image
+    >>> base = Path(mkdtemp())
+    >>> for name in ("a", "b", "c"):
+    ...     write_image(base / "ct" / f"{name}.tif", np.full((4, 6), ord(name)))
+    >>> _ = convert(ImageFolder(base / "ct"), base / "store", format="memmap")
+    >>> store = Store(base / "store")
+    >>> len(store), list(store.keys), store[-1]["image"].shape
+    (3, ['ct/a', 'ct/b', 'ct/c'], (1, 4, 6))
+    >>> store.gather([2, 0])["image"][:, 0, 0, 0]
+    array([99., 97.], dtype=float32)
+    """
+
+    def __init__(self, path: str | os.PathLike[str], *, verify: bool = False) -> None:
+        self.path = Path(path)
+        self.manifest = Manifest.read(self.path)
+        self._schema = Schema(self.manifest.fields)
+        self._columns = {column.name: column for column in self.manifest.columns}
+        self._ends = np.cumsum([shard.samples for shard in self.manifest.shards], dtype=np.int64)
+        self._open = OpenShards(self.path, self.manifest, verify=verify)
+
+    def __repr__(self) -> str:
+        return f"{len(self)} samples in {self.path} ({self.manifest.format})"
+
+    def __len__(self) -> int:
+        return int(self._ends[-1]) if len(self._ends) else 0
+
+    @property
+    def schema(self) -> Schema:
+        """The fields, or those that `select` has left."""
+        return self._schema
+
+    @property
+    def keys(self) -> Sequence[str]:
+        """The key of each sample, read when it is asked for."""
+        return _Keys(self)
+
+    def select(self, *names: str) -> Store:
+        """Return the same samples with these fields alone; no other is read or decoded."""
+        chosen = copy.copy(self)  # the open shards are shared
+        chosen._schema = self._schema.only(*names)
+        return chosen
+
+    def read(self, index: int) -> Sample:
+        """Return sample `index`; the arrays are its own."""
+        shard, row, key = self._found(index)
+        arrays = {name: self._array(shard, row, field, key) for name, field in self._schema.items()}
+        return Sample(key, self._schema, arrays)
+
+    def cells(self, index: int) -> Mapping[str, Cell]:
+        """Return sample `index` at rest: arrays of the fields of one shape, and bytes of the others."""
+        shard, row, _ = self._found(self._checked([index])[0])
+        return {name: self._cell(shard, row, self._columns[name]) for name in self._schema}
+
+    def get(self, index: int, name: str, as_: As = "array") -> Any:
+        """Return one field of one sample; no other is decoded.
+
+        Parameters
+        ----------
+        index, name
+            Which sample and which field.
+        as_
+            ``bytes``: as stored, a file's own bytes or those of the array. ``array``: numpy.
+            ``tensor``: torch, of the array's axes. ``pil``: an image that Pillow decodes when it is
+            used, with its mode and palette.
+        """
+        shard, row, key = self._found(self._checked([index])[0])
+        field, cell = self._schema[name], self._cell(shard, row, self._columns[name])
+        if as_ == "bytes":
+            return cell.tobytes() if isinstance(cell, np.ndarray) else bytes(cell)
+        if as_ == "pil":
+            return as_pil(cell, field)
+        array = cell_array(cell, field, name=key, encoding=self.manifest.encodings[name])
+        if as_ == "array":
+            return array
+        if as_ == "tensor":
+            import torch
+
+            return torch.from_numpy(array)
+        raise SchemaError(f"as_={as_!r}: expected 'bytes', 'array', 'tensor' or 'pil'")
+
+    def __getitems__(self, indices: Sequence[int]) -> list[Sample]:
+        """Return several samples; the fields of one shape are gathered in one go."""
+        index = self._checked(indices)
+        shards, rows = self._located(index)
+        fixed = {
+            name: self._take(self._columns[name], shards, rows, None)
+            for name in self._schema
+            if self._columns[name].is_fixed
+        }
+        samples = []
+        for place, (number, row) in enumerate(zip(shards.tolist(), rows.tolist(), strict=True)):
+            shard = self._open[number]
+            key = _key(shard, row, self.path)
+            arrays = {
+                name: fixed[name][place] if name in fixed else self._array(shard, row, field, key)
+                for name, field in self._schema.items()
+            }
+            samples.append(Sample(key, self._schema, arrays))
+        return samples
+
+    def gather(self, indices: Sequence[int], *, out: Mapping[str, Array] | None = None) -> dict[str, Array]:
+        """Return several samples stacked, as `Source.gather` does: copied or decoded right into place."""
+        index, out = self._checked(indices), out or {}
+        shards, rows = self._located(index)
+        return {
+            name: self._take(column, shards, rows, out.get(name))
+            if (column := self._columns[name]).is_fixed
+            else self._decoded(field, shards, rows, out.get(name))
+            for name, field in self._schema.items()
+        }
+
+    def column(self, name: str) -> Array:
+        """Return a field of one shape for all samples, (N, *shape): mapped and read-only where it lies
+        in one piece, else a copy.
+
+        Raises
+        ------
+        SchemaError
+            If the field's samples differ in shape.
+        """
+        _ = self._schema[name]
+        column = self._columns[name]
+        if not column.is_fixed:
+            encoding = self.manifest.encodings[name]
+            raise SchemaError(
+                f"field {name!r} of {self.path} is stored as {encoding}, one by one; "
+                "expected a field of one shape. Use gather for some samples."
+            )
+        if len(self.manifest.shards) == 1 and (view := self._open[0].view(name)) is not None:
+            return view
+        array = np.empty((len(self), *column.shape), column.dtype)
+        for number, end in enumerate(self._ends.tolist()):
+            samples = self.manifest.shards[number].samples
+            rows = np.arange(samples, dtype=np.int64)
+            self._open[number].take(name, rows, array[end - samples : end])
+        return array
+
+    def close(self) -> None:
+        """Let go of the files; a later read opens them again."""
+        self._open.close()
+
+    def _checked(self, indices: Sequence[int]) -> Indices:
+        index, length = np.asarray(indices, dtype=np.int64), len(self)
+        if index.size and not (-length <= index.min() and index.max() < length):
+            wrong = index[(index < -length) | (index >= length)][0]
+            raise IndexError(
+                f"sample {wrong} of a source of {length}: expected an index in [-{length}, {length})"
+            )
+        return np.where(index < 0, index + length, index)
+
+    def _located(self, index: Indices) -> tuple[Indices, Indices]:
+        """Return the shard of each sample and its row there."""
+        shards = np.searchsorted(self._ends, index, side="right")
+        starts = np.concatenate([[0], self._ends[:-1]])
+        return shards, index - starts[shards]
+
+    def _found(self, index: int) -> tuple[Shard, int, str]:
+        number = int(np.searchsorted(self._ends, index, side="right"))
+        row = int(index) - (int(self._ends[number - 1]) if number else 0)
+        shard = self._open[number]
+        return shard, row, _key(shard, row, self.path)
+
+    def _cell(self, shard: Shard, row: int, column: Column) -> Cell:
+        if not column.is_fixed:
+            return shard.blob(column.name, row)
+        out = np.empty((1, *column.shape), column.dtype)
+        shard.take(column.name, np.array([row]), out)
+        return out[0, ...]  # a 0-d array, not a scalar
+
+    def _array(self, shard: Shard, row: int, field: Field, key: str) -> Array:
+        cell = self._cell(shard, row, self._columns[field.name])
+        return cell_array(cell, field, name=key, encoding=self.manifest.encodings[field.name])
+
+    def _take(self, column: Column, shards: Indices, rows: Indices, out: Array | None) -> Array:
+        """Copy rows of a column of one shape, from whichever shards, to their places."""
+        out = np.empty((len(rows), *column.shape), column.dtype) if out is None else out
+        numbers = np.unique(shards).tolist()
+        if len(numbers) == 1:
+            self._open[numbers[0]].take(column.name, rows, out)
+            return out
+        views = {number: self._open[number].view(column.name) for number in numbers}
+        if column.row_bytes >= _LARGE_ROW and all(view is not None for view in views.values()):
+            for place, (number, row) in enumerate(zip(shards.tolist(), rows.tolist(), strict=True)):
+                out[place] = views[number][row]  # type: ignore[index]
+            return out
+        for number in numbers:
+            places = np.flatnonzero(shards == number)
+            some = np.empty((len(places), *column.shape), column.dtype)
+            self._open[number].take(column.name, rows[places], some)
+            out[places] = some
+        return out
+
+    def _decoded(self, field: Field, shards: Indices, rows: Indices, out: Array | None) -> Array:
+        """Decode cells into the slots of one array."""
+        places = list(zip(shards.tolist(), rows.tolist(), strict=True))
+        if not places:
+            return np.empty((0, *(field.shape or ())), field.dtype)
+        cells = [self._open[number].blob(field.name, row) for number, row in places]
+        if self.manifest.encodings[field.name] == "text":
+            return np.array([str(cell, "utf-8", "replace") for cell in cells])
+        done = 0
+        if out is None:
+            first = self._array(self._open[places[0][0]], places[0][1], field, self._name(places[0]))
+            out = np.empty((len(cells), *first.shape), first.dtype)
+            out[0], done = first, 1
+        for place in range(done, len(cells)):
+            try:
+                decode(cells[place], field.axes, kind=field.kind, out=out[place])
+            except DataError:
+                self._refuse(field, places, place, out)
+                raise
+        return out
+
+    def _refuse(self, field: Field, places: list[tuple[int, int]], place: int, out: Array) -> None:
+        """Raise what is wrong with a sample that could not be decoded into its slot, with its key."""
+        number, row = places[place]
+        key = self._name(places[place])
+        array = self._array(self._open[number], row, field, key)
+        raise SchemaError(
+            f"field {field.name!r} of {key!r} has shape {array.shape} and type {array.dtype}, but "
+            f"{self._name(places[0])!r} has {out.shape[1:]} and {out.dtype}; expected the same in one batch. "
+            "Bring all images to one size with a resize, or read them one by one."
+        )
+
+    def _name(self, place: tuple[int, int]) -> str:
+        return _key(self._open[place[0]], place[1], self.path)
+
+
+class _Keys(Sequence[str]):
+    """The keys of a store, read from the shards one by one."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def __len__(self) -> int:
+        return len(self._store)
+
+    @overload
+    def __getitem__(self, index: int) -> str: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[str]: ...
+    def __getitem__(self, index: int | slice) -> str | list[str]:
+        if isinstance(index, slice):
+            return [self[i] for i in range(len(self))[index]]
+        place = int(self._store._checked([index])[0])
+        return self._store._found(place)[2]
+
+    def __iter__(self) -> Iterator[str]:
+        store = self._store
+        for number, facts in enumerate(store.manifest.shards):
+            shard = store._open[number]
+            for row in range(facts.samples):
+                yield _key(shard, row, store.path)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Sequence) or isinstance(other, str):
+            return NotImplemented
+        return len(self) == len(other) and all(a == b for a, b in zip(self, other, strict=True))
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        return repr(list(self)) if len(self) <= 10 else f"<{len(self)} keys of {self._store.path}>"
+
+
+def _key(shard: Shard, row: int, path: Path) -> str:
+    data = shard.blob(KEY, row)
+    try:
+        return str(data, "utf-8")
+    except UnicodeDecodeError as error:
+        raise DamagedStoreError(
+            f"{path}: the key of row {row} of a shard is no text ({error}). "
+            f"Find the damage with `voxloom verify {path}`."
+        ) from error

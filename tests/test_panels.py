@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from voxloom.errors import SchemaError
-from voxloom.panels import _GAP, _TITLE, diverging, panel, window_of
+from voxloom.panels import _GAP, _TITLE, diverging, panel, shaded, window_of
 
 GLYPH = np.zeros((12, 9))  # an F: no flip, no turn and no transposition of it is itself
 GLYPH[1:11, 2] = 1
@@ -85,3 +85,12 @@ def test_messages() -> None:
         panel([("target", GLYPH), ("prediction", GLYPH[:-1])])
     with pytest.raises(SchemaError, match="same"):
         panel([("target", GLYPH[None]), ("prediction", GLYPH[None])])
+
+
+def test_shades_of_grey_and_of_colour() -> None:
+    grey = shaded(np.array([[0, 500, 1000, 2000]], np.uint16), (0, 1000))
+    assert grey.shape == (1, 4, 3)
+    assert grey[0, :, 1].tolist() == [0, 128, 255, 255]
+    colours = np.arange(12, dtype=np.float32).reshape(2, 2, 3)
+    assert shaded(colours, (0, 11))[1, 1].tolist() == [209, 232, 255]
+    assert shaded(np.array([[np.nan]]), (0, 1)).tolist() == [[[0, 0, 0]]]

@@ -15,7 +15,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from voxloom.errors import SchemaError
 
-__all__ = ["Window", "diverging", "panel", "window_of"]
+__all__ = ["Window", "diverging", "panel", "shaded", "window_of"]
 
 Array = npt.NDArray[Any]
 Window = tuple[float, float]
@@ -146,7 +146,7 @@ def panel(
     arrays = [_reduced(np.asarray(image, dtype=np.float64), size) for _, image in images]
     window = window or window_of(arrays[-2] if difference else arrays[-1])
     shares = [_share(array, window) for array in arrays]
-    tiles = [(title, _grey(share)) for (title, _), share in zip(images, shares, strict=True)]
+    tiles = [(title, shaded(share, (0, 1))) for (title, _), share in zip(images, shares, strict=True)]
     if difference:
         tiles.append((f"{images[-1][0]} - {images[-2][0]}", diverging(2 * (shares[-1] - shares[-2]))))
     repeats = max(1, size // max(arrays[0].shape))
@@ -155,6 +155,30 @@ def panel(
         caption=f"black {_short(window[0])}, white {_short(window[1])}",
         limit=(window[1] - window[0]) / 2 if difference else None,
     )
+
+
+def shaded(image: Array, window: Window) -> Array:
+    """Return an image in grey or colour with a window's ends drawn black and white.
+
+    Parameters
+    ----------
+    image
+        (H, W), or (H, W, 3) for red, green and blue; a NaN is drawn as the window's lower end.
+    window
+        The values that are drawn black and white.
+
+    Returns
+    -------
+    numpy.ndarray
+        (H, W, 3) uint8.
+
+    Examples
+    --------
+    >>> shaded(np.array([[10.0, 15.0, 20.0]]), (10, 20))[0, :, 0].tolist()
+    [0, 128, 255]
+    """
+    levels = (np.clip(_share(np.asarray(image, np.float64), window), 0, 1) * 255).round().astype(np.uint8)
+    return levels if levels.ndim == 3 else np.repeat(levels[..., None], 3, axis=-1)
 
 
 def _check(images: Sequence[tuple[str, Array]], least: int) -> None:
@@ -178,11 +202,6 @@ def _reduced(image: Array, size: int) -> Array:
 def _share(image: Array, window: Window) -> Array:
     low, high = window
     return np.nan_to_num((image - low) / (high - low), nan=0.0, posinf=1.0, neginf=0.0)
-
-
-def _grey(share: Array) -> Array:
-    grey = (np.clip(share, 0, 1) * 255).round().astype(np.uint8)
-    return np.repeat(grey[..., None], 3, axis=-1)
 
 
 def _drawn(tiles: Sequence[tuple[str, Array]], *, caption: str, limit: float | None) -> Array:

@@ -3,7 +3,16 @@ import pytest
 
 from voxloom.errors import ConfigError, DataError
 from voxloom.sample import Concat
-from voxloom.sources import ImageFolder, PairFolder, Split, Statistics, describe, write_image, write_png
+from voxloom.sources import (
+    FieldStatistics,
+    ImageFolder,
+    PairFolder,
+    Split,
+    Statistics,
+    describe,
+    write_image,
+    write_png,
+)
 
 
 @pytest.fixture
@@ -70,3 +79,14 @@ def test_an_unreadable_image_is_named(pairs, tmp_path):
     (tmp_path / "edente" / "0.tif").write_bytes(b"")
     with pytest.raises(DataError, match=r"0\.tif"):
         describe(pairs, SPLIT)
+
+
+def test_what_is_not_finite_is_named_and_not_counted():
+    holed = np.array([[1, np.nan], [3, np.inf]], np.float32)
+    found = FieldStatistics.of("ct", iter([("a", holed), ("b", np.full((2, 2), 5, np.float32))]))
+    assert (found.minimum, found.maximum, found.nonfinite) == (1, 5, ("a",))
+    assert found.mean == pytest.approx((1 + 3 + 4 * 5) / 6)
+    nothing = FieldStatistics.of("ct", [("a", np.full((2, 2), np.nan)), ("b", np.zeros((0, 4)))])
+    assert (nothing.minimum, nothing.mean, nothing.std) == (None, None, None)
+    assert nothing.range_text == "no finite value"
+    assert FieldStatistics.of("ct", []).shape_text == ""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -24,41 +25,81 @@ class FieldStatistics(Component):
     """The different shapes, from the smallest to the largest."""
     dtypes: tuple[str, ...]
     """The different types."""
-    minimum: float
-    """Smallest value."""
-    maximum: float
-    """Largest value."""
-    mean: float
-    """Mean of all values."""
-    std: float
-    """Population standard deviation of all values."""
+    minimum: float | None
+    """Smallest finite value; None where there is no finite value."""
+    maximum: float | None
+    """Largest finite value."""
+    mean: float | None
+    """Mean of all finite values."""
+    std: float | None
+    """Population standard deviation of all finite values."""
     blank: tuple[str, ...]
     """Keys of the samples in which all values are 0."""
+    nonfinite: tuple[str, ...] = ()
+    """Keys of the samples that hold a NaN or an infinite value."""
 
     @classmethod
-    def of(cls, name: str, arrays: Sequence[tuple[str, Array]]) -> FieldStatistics:
-        """Measure (key, array) pairs; the mean and the deviation are over all their pixels."""
-        counts = np.array([array.size for _, array in arrays], np.float64)
-        means = np.array([array.mean(dtype=np.float64) for _, array in arrays])
-        variances = np.array([array.var(dtype=np.float64) for _, array in arrays])
-        mean = float(np.average(means, weights=counts))
-        variance = float(np.average(variances + (means - mean) ** 2, weights=counts))
+    def of(cls, name: str, arrays: Iterable[tuple[str, Array]]) -> FieldStatistics:
+        """Measure (key, array) pairs, one after the other; mean and deviation are over all their pixels."""
+        parts = [_Measured.of(key, array) for key, array in arrays]
+        filled = [part for part in parts if part.count]
+        counts = np.array([part.count for part in filled], np.float64)
+        means = np.array([part.mean for part in filled])
+        variances = np.array([part.variance for part in filled])
+        mean = float(np.average(means, weights=counts)) if filled else None
         return cls(
             name=name,
-            shapes=tuple(sorted({array.shape for _, array in arrays}, key=lambda s: (math.prod(s), s))),
-            dtypes=tuple(sorted({str(array.dtype) for _, array in arrays})),
-            minimum=float(min(array.min() for _, array in arrays)),
-            maximum=float(max(array.max() for _, array in arrays)),
+            shapes=tuple(sorted({part.shape for part in parts}, key=lambda s: (math.prod(s), s))),
+            dtypes=tuple(sorted({part.dtype for part in parts})),
+            minimum=min((part.minimum for part in filled), default=None),
+            maximum=max((part.maximum for part in filled), default=None),
             mean=mean,
-            std=math.sqrt(variance),
-            blank=tuple(key for key, array in arrays if not array.any()),
+            std=None
+            if mean is None
+            else math.sqrt(np.average(variances + (means - mean) ** 2, weights=counts)),
+            blank=tuple(part.key for part in parts if part.is_blank),
+            nonfinite=tuple(part.key for part in parts if part.count < math.prod(part.shape)),
         )
 
+    @property
+    def shape_text(self) -> str:
+        """The smallest and the largest shape, for instance ``1 x 4 x 5 to 1 x 4 x 6``."""
+        shapes = [" x ".join(map(str, shape)) for shape in self.shapes]
+        return shapes[0] if len(shapes) == 1 else f"{shapes[0]} to {shapes[-1]}" if shapes else ""
+
+    @property
+    def range_text(self) -> str:
+        """The smallest and the largest value, for instance ``0 to 255``."""
+        return "no finite value" if self.minimum is None else f"{self.minimum:.6g} to {self.maximum:.6g}"
+
     def _cells(self) -> tuple[str, ...]:
-        first, last = _shape(self.shapes[0]), _shape(self.shapes[-1])
-        shape = first if len(self.shapes) == 1 else f"{first} to {last}"
-        spread = f"{self.minimum:.6g} to {self.maximum:.6g}"
-        return self.name, shape, " ".join(self.dtypes), spread, f"{self.mean:.6g}", f"{self.std:.6g}"
+        numbers = ("" if number is None else f"{number:.6g}" for number in (self.mean, self.std))
+        return self.name, self.shape_text, " ".join(self.dtypes), self.range_text, *numbers
+
+
+@dataclass(frozen=True)
+class _Measured:
+    """One array: `count` finite values, and what they are."""
+
+    key: str
+    shape: tuple[int, ...]
+    dtype: str
+    count: int
+    minimum: float
+    maximum: float
+    mean: float
+    variance: float
+    is_blank: bool
+
+    @classmethod
+    def of(cls, key: str, array: Array) -> _Measured:
+        finite = np.isfinite(array)
+        values = array if finite.all() else array[finite]
+        numbers = (0.0, 0.0, 0.0, 0.0)
+        if values.size:
+            mean, variance = values.mean(dtype=np.float64), values.var(dtype=np.float64)
+            numbers = float(values.min()), float(values.max()), float(mean), float(variance)
+        return cls(key, array.shape, str(array.dtype), int(values.size), *numbers, not array.any())
 
 
 class Statistics(Component):
@@ -140,7 +181,3 @@ def describe(source: Source, split: Split, *, num_samples: int = 32) -> Statisti
             for name in (samples[0].schema if samples else ())
         ),
     )
-
-
-def _shape(shape: tuple[int, ...]) -> str:
-    return " x ".join(map(str, shape))

@@ -1,0 +1,146 @@
+"""What a file is by its first bytes, and what it says of its pixels before any is decoded."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from voxloom.formats import packed, pillow, png, tiff
+from voxloom.formats.pixels import Data, damage_named, unreadable
+
+__all__ = ["Header", "header", "sniff", "suffix_of"]
+
+_MAGIC = {
+    b"\xff\xd8\xff": "jpeg",
+    b"\x89PNG\r\n\x1a\n": "png",
+    packed.NPY: "npy",
+    packed.BLOSC: "blosc",
+    b"II*\0": "tiff",
+    b"MM\0*": "tiff",
+    b"II+\0": "tiff",
+    b"MM\0+": "tiff",
+    b"GIF8": "gif",
+    b"BM": "bmp",
+    b"\0\0\0\x0cjP  ": "jp2",
+    b"\xff\x4f\xff\x51": "jp2",
+    b"P5": "ppm",
+    b"P6": "ppm",
+}
+_SUFFIXES = {"jpeg": "jpg", "tiff": "tif"}
+
+
+@dataclass(frozen=True)
+class Header:
+    """What a file says of its pixels.
+
+    Attributes
+    ----------
+    kind
+        As `sniff` calls it.
+    axes, shape, dtype
+        Of what `decode` gives of it. Axes are "" for npy and blosc, which do not know theirs.
+    mode
+        Pillow's name of the kind of pixel where there is one, for instance ``RGB``, ``P``, ``I;16``, else "".
+    """
+
+    kind: str
+    axes: str
+    shape: tuple[int, ...]
+    dtype: str
+    mode: str
+
+
+def sniff(data: Data, *, name: str = "") -> str:
+    """Return the kind of a file by its first bytes.
+
+    Returns
+    -------
+    str
+        ``jpeg``, ``png``, ``tiff``, ``npy``, ``blosc``, ``gif``, ``bmp``, ``webp``, ``jp2``,
+        ``ppm`` or ``avif``.
+
+    Raises
+    ------
+    UnreadableImageError
+        If it is empty or none of these.
+
+    Examples
+    --------
+    >>> sniff(encode(np.eye(3), "npy"))
+    'npy'
+    """
+    head = bytes(data[:12])
+    for magic, kind in _MAGIC.items():
+        if head.startswith(magic):
+            return kind
+    if head[:4] == b"RIFF" and head[8:] == b"WEBP":
+        return "webp"
+    if head[4:] in (b"ftypavif", b"ftypavis"):
+        return "avif"
+    known = "JPEG, PNG, TIFF, npy, blosc, GIF, BMP, WebP, JPEG 2000, PPM or AVIF"
+    raise unreadable(
+        name, f"none of {known} (it begins with {head!r})" if head else "an empty file (0 bytes)"
+    )
+
+
+def suffix_of(data: Data, *, name: str = "") -> str:
+    """Return the usual ending of such a file, without the dot.
+
+    Examples
+    --------
+    >>> suffix_of(b"\\xff\\xd8\\xff\\xe0"), suffix_of(b"II*\\0")
+    ('jpg', 'tif')
+    """
+    kind = sniff(data, name=name)
+    return _SUFFIXES.get(kind, kind)
+
+
+def header(data: Data, *, name: str = "") -> Header:
+    """Return what a file says of its pixels, without decoding them.
+
+    Raises
+    ------
+    UnreadableImageError
+        If the file is empty, cut before its pixels, or of no known kind.
+
+    Examples
+    --------
+    >>> header(encode(np.zeros((2, 3), np.uint16), "png"))
+    Header(kind='png', axes='yx', shape=(2, 3), dtype='uint16', mode='I;16')
+    """
+    what = sniff(data, name=name)
+    with damage_named(name):
+        if what in ("npy", "blosc"):
+            (shape, _, dtype), _ = packed.array_header(data, len(packed.BLOSC) if what == "blosc" else 0)
+            return Header(what, "", shape, dtype.newbyteorder("=").name, "")
+        if what == "tiff":
+            axes, shape, dtype, color = tiff.header(data)
+            return Header(what, axes, shape, dtype.name, color)
+        return _pillow_header(data, what, name=name)
+
+
+# Pillow's modes: numpy's type, and channels; 0 for none.
+_MODE_FACTS = {
+    "1": ("bool", 0),
+    "L": ("uint8", 0),
+    "I;16": ("uint16", 0),
+    "I;16B": ("uint16", 0),
+    "I": ("int32", 0),
+    "F": ("float32", 0),
+    "P": ("uint8", 3),
+    "LA": ("uint8", 2),
+    "RGB": ("uint8", 3),
+    "YCbCr": ("uint8", 3),
+    "LAB": ("uint8", 3),
+    "HSV": ("uint8", 3),
+}
+
+
+def _pillow_header(data: Data, what: str, *, name: str) -> Header:
+    with pillow.opened(data, what, name=name) as image:
+        dtype, channels = _MODE_FACTS.get(image.mode, ("uint8", 4))
+        if image.mode == "P" and "transparency" in image.info:
+            channels = 4
+        if what == "png" and png.header(data).depth == 16:
+            dtype = "uint16"
+        shape = (image.height, image.width, channels) if channels else (image.height, image.width)
+        return Header(what, "yxc" if channels else "yx", shape, dtype, image.mode)

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from voxloom.errors import DamagedStoreError, DataError, SchemaError
-from voxloom.formats.encoding import as_pil, cell_array, decode
+from voxloom.formats.encoding import as_pil, cell_array, decode, encode
 from voxloom.formats.format import KEY, Column, Shard
 from voxloom.formats.manifest import Manifest
 from voxloom.formats.opened import OpenShards
@@ -123,7 +123,7 @@ class Store(Source):
         if as_ == "bytes":
             return cell.tobytes() if isinstance(cell, np.ndarray) else bytes(cell)
         if as_ == "pil":
-            return as_pil(cell, field)
+            return as_pil(_picture(cell, field), name=key)
         array = cell_array(cell, field, name=key, encoding=self.manifest.encodings[name])
         if as_ == "array":
             return array
@@ -316,6 +316,14 @@ class _Keys(Sequence[str]):
 
     def __repr__(self) -> str:
         return repr(list(self)) if len(self) <= 10 else f"<{len(self)} keys of {self._store.path}>"
+
+
+def _picture(cell: Cell, field: Field) -> bytes | memoryview:
+    """Return the bytes of an image; those of an array are npy's, yx or yxc."""
+    if not isinstance(cell, np.ndarray):
+        return cell
+    pixels = np.moveaxis(cell, 0, -1) if field.axes == "cyx" else cell
+    return encode(pixels[..., 0] if pixels.shape[-1:] == (1,) else pixels, "npy")
 
 
 def _key(shard: Shard, row: int, path: Path) -> str:

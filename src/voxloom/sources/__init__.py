@@ -1,11 +1,14 @@
 """Anything that can be read: folders of images, arrays that were written before, and parts of them."""
 
 from voxloom.sources.arrays import ArrayFolder, ArrayWriter
+from voxloom.sources.columns import Files, Values
+from voxloom.sources.files import FileSource, class_folder, flat_folder, paired_folders
 from voxloom.sources.folder import ImageFolder, PairFolder, readable
 from voxloom.sources.images import SUFFIXES, ReadPolicy, list_images, read_image, stem_of
 from voxloom.sources.layout import Layout, Parts
 from voxloom.sources.split import Split, split_by_fraction, subset
 from voxloom.sources.statistics import FieldStatistics, Statistics, describe
+from voxloom.sources.table import table
 from voxloom.sources.write import write_image, write_png
 
 __all__ = [
@@ -13,6 +16,8 @@ __all__ = [
     "ArrayFolder",
     "ArrayWriter",
     "FieldStatistics",
+    "FileSource",
+    "Files",
     "ImageFolder",
     "Layout",
     "PairFolder",
@@ -20,13 +25,18 @@ __all__ = [
     "ReadPolicy",
     "Split",
     "Statistics",
+    "Values",
+    "class_folder",
     "describe",
+    "flat_folder",
     "list_images",
+    "paired_folders",
     "read_image",
     "readable",
     "split_by_fraction",
     "stem_of",
     "subset",
+    "table",
     "write_image",
     "write_png",
 ]

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Literal
 
-from voxloom.errors import ConfigError, DataError, PairingError
-from voxloom.sample import Array, Field, Sample, Schema, Source, Subset
+from voxloom.errors import DataError
+from voxloom.sample import Array, Cell, Field, Sample, Schema, Source, Subset
+from voxloom.sources.columns import read_bytes, size_of
 from voxloom.sources.images import ReadPolicy, list_images, read_image, stem_of
+from voxloom.sources.pairing import Unmatched, match
 
 __all__ = ["ImageFolder", "PairFolder", "readable"]
 
@@ -92,6 +93,14 @@ class ImageFolder(Source):
         """
         return _sample(self._keys[index], {self.field: read_image(self._paths[index], self.policy)})
 
+    def cells(self, index: int) -> Mapping[str, Cell]:
+        """Return the bytes of image `index` as its file holds them; the policy judges what `read` gives."""
+        return {self.field: read_bytes(self._paths[index])}
+
+    def nbytes(self, index: int) -> int:
+        """Return the size of the file of image `index`."""
+        return size_of(self._paths[index])
+
 
 class PairFolder(Source):
     """Pairs of images from two folders, matched by the stems of the files, never by position.
@@ -140,24 +149,19 @@ class PairFolder(Source):
         condition_dir: str | os.PathLike[str],
         policy: ReadPolicy = _DEFAULT,
         *,
-        unmatched: Literal["error", "drop"] = "error",
+        unmatched: Unmatched = "error",
         prefix: str = "",
     ) -> None:
-        if unmatched not in ("error", "drop"):
-            raise ConfigError(f"unmatched={unmatched!r}: expected 'error' or 'drop'")
         self.folders = {"target": Path(target_dir), "condition": Path(condition_dir)}
         self.policy = policy
-        listed = {name: {stem_of(p): p for p in list_images(folder)} for name, folder in self.folders.items()}
-        stems = [stem for stem in listed["target"] if stem in listed["condition"]]
-        alone = {
-            name: [path.name for stem, path in paths.items() if stem not in set(stems)]
-            for name, paths in listed.items()
+        listed = {
+            name: {stem_of(p): p.name for p in list_images(folder)} for name, folder in self.folders.items()
         }
-        if not stems or (unmatched == "error" and any(alone.values())):
-            raise PairingError(_without_partner(self.folders, alone, len(stems)))
-        self.dropped = [f"{self.folders[name].name}/{file}" for name in alone for file in alone[name]]
+        stems, self.dropped = match(self.folders, listed, unmatched)
         self._keys = [_key(prefix, stem) for stem in stems]
-        self._paths = [{name: listed[name][stem] for name in listed} for stem in stems]
+        self._paths = [
+            {name: folder / listed[name][stem] for name, folder in self.folders.items()} for stem in stems
+        ]
 
     def __repr__(self) -> str:
         return f"{len(self)} pairs of {self.folders['target']} and {self.folders['condition']}"
@@ -186,6 +190,14 @@ class PairFolder(Source):
         """
         paths = self._paths[index]
         return _sample(self._keys[index], {name: read_image(paths[name], self.policy) for name in paths})
+
+    def cells(self, index: int) -> Mapping[str, Cell]:
+        """Return the bytes of the files of pair `index`; the policy judges what `read` gives."""
+        return {name: read_bytes(path) for name, path in self._paths[index].items()}
+
+    def nbytes(self, index: int) -> int:
+        """Return the size of the files of pair `index` together."""
+        return sum(size_of(path) for path in self._paths[index].values())
 
 
 def readable(
@@ -253,17 +265,3 @@ def _sample(key: str, arrays: dict[str, Array]) -> Sample:
 @lru_cache(maxsize=64)
 def _schema(*fields: tuple[str, str]) -> Schema:
     return Schema([Field(name=name, dtype=dtype) for name, dtype in fields])
-
-
-def _without_partner(folders: dict[str, Path], alone: dict[str, list[str]], matched: int) -> str:
-    sides = [
-        f"  {folders[name]} ({name}): {len(names)} without a partner"
-        + (": " + ", ".join(names[:10]) + (", ..." if len(names) > 10 else "") if names else "")
-        for name, names in alone.items()
-    ]
-    cure = (
-        "Rename the files, or set unmatched='drop' to leave these out."
-        if matched
-        else "Images are matched by their names without suffix: are these the right two folders?"
-    )
-    return "\n".join([f"{matched} pairs, and images without a partner:", *sides, cure])

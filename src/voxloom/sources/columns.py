@@ -1,0 +1,164 @@
+"""Columns of samples: a file each, or a value each."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from voxloom.errors import DataError, MissingDataError, UnreadableImageError
+from voxloom.formats.encoding import decode, header
+from voxloom.sample import Array, Field, Kind
+
+__all__ = ["Files", "Values", "file_field", "kind_of", "read_bytes", "size_of"]
+
+StrPath = str | os.PathLike[str]
+
+
+@dataclass(frozen=True)
+class Files:
+    """A field that lies in one file a sample.
+
+    Attributes
+    ----------
+    paths
+        One path a sample, below `root` or absolute.
+    kind
+        Whether they are images or masks.
+    root
+        Folder of the relative paths.
+    """
+
+    paths: Sequence[str]
+    kind: Kind = "image"
+    root: str = ""
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def path(self, index: int) -> str:
+        """Return the file of sample `index`."""
+        return os.path.join(self.root, self.paths[index])
+
+    def cell(self, index: int) -> bytes:
+        """Return the bytes of the file of sample `index`."""
+        return read_bytes(self.path(index))
+
+    def typed(self, name: str) -> Field:
+        """Return a field of this name, with the type of the first file that can be decoded."""
+        return file_field(name, self.kind, len(self), lambda index: (self.cell(index), self.path(index)))
+
+
+@dataclass(frozen=True)
+class Values:
+    """A field whose values are at hand.
+
+    Attributes
+    ----------
+    items
+        One value a sample: numbers (samples, ...) or strings.
+    field
+        What they are.
+    """
+
+    items: Array | Sequence[str]
+    field: Field
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    def cell(self, index: int) -> Array:
+        """Return the value of sample `index`."""
+        value = self.items[index]
+        return np.array(value) if isinstance(value, str) else np.array(value, self.field.dtype)
+
+    def typed(self, name: str) -> Field:
+        """Return the field under this name."""
+        return self.field if self.field.name == name else self.field.model_copy(update={"name": name})
+
+
+def kind_of(name: str) -> Kind:
+    """Return ``mask`` for names of masks (mask, label, annotation, segmentation ...), else ``image``.
+
+    Examples
+    --------
+    >>> kind_of("masks"), kind_of("label_fine"), kind_of("photo")
+    ('mask', 'mask', 'image')
+    """
+    return "mask" if name.lower().startswith(("mask", "label", "annot", "seg", "instance")) else "image"
+
+
+def file_field(name: str, kind: Kind, samples: int, cell: Callable[[int], tuple[bytes, str]]) -> Field:
+    """Return a field with the type of the first file that can be decoded: a bad one condemns no other.
+
+    Parameters
+    ----------
+    name, kind
+        Of the field.
+    samples
+        How many there are.
+    cell
+        Gives the bytes of the file of a sample, and its name for messages.
+
+    Raises
+    ------
+    DataError
+        That of the first file, when none can be decoded.
+    """
+    first: DataError | None = None
+    for index in range(samples):
+        try:
+            data, path = cell(index)
+            array = decode(data, name=path, kind=kind)
+        except DataError as error:
+            first = first or error
+        else:
+            axes = _axes(array.ndim, header(data, name=path).axes, kind)
+            return Field(name=name, kind=kind, axes=axes, dtype=str(array.dtype))
+    raise first or DataError(f"no file to take the type of field {name!r} from")
+
+
+def _axes(ndim: int, natural: str, kind: Kind) -> str:
+    if "z" in natural and len(natural) == ndim:
+        return natural  # a stack in one file
+    return "yx" if kind == "mask" and ndim == 2 else "yxc"
+
+
+def read_bytes(path: StrPath) -> bytes:
+    """Return the content of a file.
+
+    Raises
+    ------
+    MissingDataError
+        When there is no such file.
+    UnreadableImageError
+        When it cannot be read.
+
+    Examples
+    --------
+    >>> read_bytes("no-such-file.png")
+    Traceback (most recent call last):
+    voxloom.errors.MissingDataError: no-such-file.png: no such file.
+    """
+    try:
+        with open(path, "rb", buffering=0) as file:
+            return file.read()
+    except OSError as error:
+        raise _no_file(path, error) from error
+
+
+def size_of(path: StrPath) -> int:
+    """Return the size of a file in bytes; raises as `read_bytes` does."""
+    try:
+        return os.stat(path).st_size
+    except OSError as error:
+        raise _no_file(path, error) from error
+
+
+def _no_file(path: StrPath, error: OSError) -> DataError:
+    path = os.fspath(path)
+    if isinstance(error, FileNotFoundError):
+        return MissingDataError(f"{path}: no such file.")
+    return UnreadableImageError(f"{path}: could not be read ({error.strerror or error}).")

@@ -109,13 +109,11 @@ def to_blosc(array: Array) -> bytes:
     (True, True)
     """
     array = _plain(array)
-    raw: Any = array.reshape(-1).view(np.uint8) if array.nbytes else b""
-    chunks = (
-        imagecodecs.blosc_encode(
-            raw[start : start + _CHUNK], compressor="lz4", shuffle=2, typesize=array.itemsize, numthreads=1
-        )
-        for start in range(0, len(raw), _CHUNK)
-    )
+    # imagecodecs shuffles by the element size of what it is given, whatever `typesize` says
+    flat = array.reshape(-1) if array.dtype.kind in "buif" else np.frombuffer(array.tobytes(), np.uint8)
+    step = _CHUNK // max(1, flat.itemsize)
+    parts: list[Any] = [flat[start : start + step] for start in range(0, flat.size, step)]
+    chunks = [imagecodecs.blosc_encode(part, compressor="lz4", shuffle=2, numthreads=1) for part in parts]
     return b"".join([BLOSC, _header(array), *chunks])
 
 

@@ -47,7 +47,7 @@ _BLOCK = 2**24  # bytes read at once for a digest
 
 def _plain_name(name: str) -> str:
     """Refuse what could lead out of the store's folder."""
-    if PurePosixPath(name).name != name or name in (".", "..") or "\\" in name or "\0" in name:
+    if PurePosixPath(name).name != name or name in ("", ".", "..") or "\\" in name or "\0" in name:
         raise ValueError(f"{name!r}: expected the name of a file, without folders")
     return name
 

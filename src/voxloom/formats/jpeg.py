@@ -12,10 +12,19 @@ from voxloom.errors import UnreadableImageError
 from voxloom.formats.pixels import Data, refuse_impossible, unreadable
 from voxloom.sample import Array
 
-__all__ = ["decode", "decode_into", "size_of"]
+__all__ = ["MODES", "decode", "decode_into", "size_of"]
+
+MODES = {"YCbCr": "RGB", "RGB": "RGB", "Gray": "L", "CMYK": "CMYK", "YCCK": "CMYK"}
+"""What libjpeg-turbo calls the colours of a file, and Pillow's mode."""
 
 # What simplejpeg calls the colour space in the file: what it decodes to, how many channels that has.
-_TARGETS = {"YCbCr": ("RGB", 3), "RGB": ("RGB", 3), "Gray": ("GRAY", 1)}
+_TARGETS = {
+    "YCbCr": ("RGB", 3),
+    "RGB": ("RGB", 3),
+    "Gray": ("GRAY", 1),
+    "CMYK": ("CMYK", 4),
+    "YCCK": ("CMYK", 4),
+}
 # libjpeg's warnings that say that pixels are lost; what else it warns of, Pillow reads without a word.
 _LOST = ("remature end", "bad Huffman", "bad arithmetic", "instead of RST", "Inconsistent progression")
 _UINT8 = np.dtype(np.uint8)
@@ -64,6 +73,8 @@ def decode_into(data: Data, out: Array, at_least: tuple[int, int] | None = None,
         if out.dtype != _UINT8 or not out.flags.c_contiguous:
             return False
         simplejpeg.decode_jpeg(data, target, False, False, height, width, 1, out)
+        if channels == 4:
+            np.subtract(255, out, out=out)  # Adobe stores inks turned round, and Pillow takes it for granted
     except ValueError as error:
         _refuse_loss(error, name)
         return False
@@ -71,7 +82,7 @@ def decode_into(data: Data, out: Array, at_least: tuple[int, int] | None = None,
 
 
 def decode(data: Data, at_least: tuple[int, int] | None = None, *, name: str = "") -> Array | None:
-    """Return uint8 pixels (height, width, 3), or (height, width) of a grey image; None where Pillow has to.
+    """Return uint8 (height, width, channels), or (height, width) if grey; None where Pillow has to read it.
 
     Raises
     ------
@@ -90,6 +101,8 @@ def decode(data: Data, at_least: tuple[int, int] | None = None, *, name: str = "
     except ValueError as error:
         _refuse_loss(error, name)
         return None
+    if channels == 4:
+        np.subtract(255, pixels, out=pixels)
     return pixels[..., 0] if channels == 1 else pixels
 
 

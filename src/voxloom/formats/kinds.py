@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from voxloom.formats import packed, pillow, png, tiff
+from voxloom.formats import jpeg, packed, pillow, png, tiff
 from voxloom.formats.pixels import Data, damage_named, unreadable
 
 __all__ = ["Header", "header", "sniff", "suffix_of"]
@@ -22,8 +22,7 @@ _MAGIC = {
     b"BM": "bmp",
     b"\0\0\0\x0cjP  ": "jp2",
     b"\xff\x4f\xff\x51": "jp2",
-    b"P5": "ppm",
-    b"P6": "ppm",
+    **{b"P" + each: "ppm" for each in (b"1", b"2", b"3", b"4", b"5", b"6", b"f")},
 }
 _SUFFIXES = {"jpeg": "jpg", "tiff": "tif"}
 
@@ -115,9 +114,25 @@ def header(data: Data, *, name: str = "") -> Header:
         if what == "tiff":
             axes, shape, dtype, color = tiff.header(data)
             return Header(what, axes, shape, dtype.name, color)
-        return _pillow_header(data, what, name=name)
+        if what == "png":
+            return _png_header(data, name=name)
+        return _jpeg_header(data, name=name) if what == "jpeg" else _pillow_header(data, what, name=name)
 
 
+def _jpeg_header(data: Data, *, name: str) -> Header:
+    height, width, space = jpeg.size_of(data, None)
+    mode = jpeg.MODES.get(space)
+    return _header_of("jpeg", (height, width), mode) if mode else _pillow_header(data, "jpeg", name=name)
+
+
+def _png_header(data: Data, *, name: str) -> Header:
+    head = png.header(data, name=name)
+    mode = {1: "1", 16: "I;16"}.get(head.depth, "L") if head.color == 0 else _PNG_MODES[head.color]
+    found = _header_of("png", (head.height, head.width), mode, clear=head.keyed)
+    return replace(found, dtype="uint16") if head.depth == 16 else found
+
+
+_PNG_MODES = {2: "RGB", 3: "P", 4: "LA", 6: "RGBA"}
 # Pillow's modes: numpy's type, and channels; 0 for none.
 _MODE_FACTS = {
     "1": ("bool", 0),
@@ -137,10 +152,12 @@ _MODE_FACTS = {
 
 def _pillow_header(data: Data, what: str, *, name: str) -> Header:
     with pillow.opened(data, what, name=name) as image:
-        dtype, channels = _MODE_FACTS.get(image.mode, ("uint8", 4))
-        if image.mode == "P" and "transparency" in image.info:
-            channels = 4
-        if what == "png" and png.header(data).depth == 16:
-            dtype = "uint16"
-        shape = (image.height, image.width, channels) if channels else (image.height, image.width)
-        return Header(what, "yxc" if channels else "yx", shape, dtype, image.mode)
+        clear = "transparency" in image.info
+        return _header_of(what, (image.height, image.width), image.mode, clear=clear)
+
+
+def _header_of(what: str, size: tuple[int, int], mode: str, *, clear: bool = False) -> Header:
+    """Return the header of an image of one of Pillow's modes; `clear` says that a colour is transparent."""
+    dtype, channels = _MODE_FACTS.get(mode, ("uint8", 4))
+    channels = 4 if mode == "P" and clear else channels
+    return Header(what, "yxc" if channels else "yx", (*size, channels) if channels else size, dtype, mode)

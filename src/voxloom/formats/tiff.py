@@ -22,16 +22,21 @@ def header(data: Data) -> tuple[str, tuple[int, ...], np.dtype[np.generic], str]
     with tifffile.TiffFile(io.BytesIO(data)) as tif:
         pages = _pages(tif)
         axes, shape = _natural(pages[0].axes, pages[0].shape)
+        if _has_palette(pages[0]):
+            axes, shape = axes + "c", (*shape, 3)
         if len(pages) > 1:
             axes, shape = "z" + axes, (len(pages), *shape)
-        return axes, shape, pages[0].dtype.newbyteorder("="), pages[0].photometric.name
+        bits = pages[0].bitspersample
+        dtype = np.dtype(bool) if bits == 1 else pages[0].dtype.newbyteorder("=")
+        return axes, shape, dtype, pages[0].photometric.name
 
 
 def decode(data: Data, kind: Kind = "image", *, name: str = "") -> tuple[Array, str]:
     """Return the pixels and their axes: ``yx`` or ``yxc``, and ``z`` first where there are several pages.
 
-    A palette gives its colours, uint8; to a mask its indices. White stored as 0 is turned round, so
-    that black is 0. Thumbnails and other reduced pages are left out.
+    A palette gives its colours, uint8, and where white is stored as 0 the values are turned round, so that
+    black is 0. A mask gets what is stored, indices or flags: tifffile, for one, says of each array of
+    bool that white is 0. Thumbnails and other reduced pages are left out.
     """
     with tifffile.TiffFile(io.BytesIO(data)) as tif:
         pages = _pages(tif)
@@ -68,12 +73,16 @@ def _natural(axes: str, shape: tuple[int, ...]) -> tuple[str, tuple[int, ...]]:
     return "".join(words[place] for place in order), tuple(shape[place] for place in order)
 
 
+def _has_palette(page: tifffile.TiffPage) -> bool:
+    return page.photometric.name == "PALETTE" and page.axes == "YX" and page.colormap is not None
+
+
 def _pixels(page: tifffile.TiffPage, kind: Kind) -> Array:
     color, bits = page.photometric.name, page.bitspersample
     pixels: Array = native(page.asarray())
-    if color == "PALETTE" and kind != "mask" and page.colormap is not None:
+    if kind != "mask" and _has_palette(page):
         return np.ascontiguousarray(np.moveaxis(page.colormap[:, pixels] >> 8, 0, -1).astype(np.uint8))
-    if color == "MINISWHITE" and pixels.dtype.kind in "bu":
+    if color == "MINISWHITE" and kind != "mask" and pixels.dtype.kind in "bu":
         pixels = ~pixels if pixels.dtype == np.bool_ else ((1 << bits) - 1 - pixels).astype(pixels.dtype)
     words = page.axes.lower().replace("s", "c")
     axes, _ = _natural(page.axes, page.shape)

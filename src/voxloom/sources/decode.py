@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import struct
 from pathlib import Path
 from typing import Literal
@@ -14,7 +15,7 @@ from voxloom.component import Component
 from voxloom.errors import DataError, MissingDataError, UnreadableImageError
 from voxloom.sample import Array
 
-__all__ = ["ReadPolicy", "decode"]
+__all__ = ["ReadPolicy", "decode", "grey"]
 
 # Both byte orders of TIFF and BigTIFF: the content decides how a file is read, not its ending.
 _TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
@@ -55,15 +56,17 @@ class ReadPolicy(Component):
     """An image of zeros only: take it as it is, or refuse."""
 
 
-def decode(path: Path, policy: ReadPolicy) -> Array:
+def decode(data: Path | bytes | memoryview, policy: ReadPolicy, name: str = "") -> Array:
     """Return the pixels of an image file.
 
     Parameters
     ----------
-    path
-        A TIFF or PNG file; its content tells which.
+    data
+        A TIFF or PNG file, or its content; the content tells which.
     policy
         What to do with colour and with several pages.
+    name
+        What messages call the file; empty means its path.
 
     Returns
     -------
@@ -83,44 +86,53 @@ def decode(path: Path, policy: ReadPolicy) -> Array:
     >>> decode(path, ReadPolicy()).dtype
     dtype('bool')
     """
-    read = _read_tiff if _magic(path) == "tiff" else _read_png
+    name = name or (str(data) if isinstance(data, Path) else "image")
+    kind = _kind(_head(data), name)
     try:
-        return read(path, policy)
+        if kind == "tiff":
+            return _read_tiff(data, policy, name)
+        return _read_png(data.read_bytes() if isinstance(data, Path) else bytes(data), policy, name)
     except DataError:
         raise
     except _DAMAGE as error:
         raise UnreadableImageError(
-            f"{path}: truncated or damaged ({type(error).__name__}: {error}). "
+            f"{name}: truncated or damaged ({type(error).__name__}: {error}). "
             "Write the file again from its origin, or take it out of the folder."
         ) from error
 
 
-def _magic(path: Path) -> Literal["tiff", "png"]:
+def _head(data: Path | bytes | memoryview) -> bytes:
+    if not isinstance(data, Path):
+        return bytes(data[: len(_PNG)])
+    path = data
     try:
         with path.open("rb") as file:
-            head = file.read(len(_PNG))
+            return file.read(len(_PNG))
     except FileNotFoundError as error:
         raise MissingDataError(f"{path}: no such file.") from error
     except OSError as error:
         raise UnreadableImageError(f"{path}: could not be opened ({error.strerror or error}).") from error
+
+
+def _kind(head: bytes, name: str) -> Literal["tiff", "png"]:
     if head[:4] in _TIFF:
         return "tiff"
     if head == _PNG:
         return "png"
     what = f"neither TIFF nor PNG (it begins with {head!r})" if head else "an empty file (0 bytes)"
     raise UnreadableImageError(
-        f"{path}: {what}. Write it again from its origin, or take it out of the folder."
+        f"{name}: {what}. Write it again from its origin, or take it out of the folder."
     )
 
 
-def _read_tiff(path: Path, policy: ReadPolicy) -> Array:
-    with tifffile.TiffFile(path) as tif:
-        page = _chosen_page(tif, path, policy)
+def _read_tiff(data: Path | bytes | memoryview, policy: ReadPolicy, name: str) -> Array:
+    with tifffile.TiffFile(data if isinstance(data, Path) else io.BytesIO(data)) as tif:
+        page = _chosen_page(tif, name, policy)
         _refuse_impossible(page, tif.filehandle.size)
-        return _grey(_pixels(page, path), path, policy)
+        return grey(_pixels(page, name), policy, name)
 
 
-def _pixels(page: tifffile.TiffPage, path: Path) -> Array:
+def _pixels(page: tifffile.TiffPage, name: str) -> Array:
     """Return a page with axes yx, or yxs if it has colours."""
     color, bits = page.photometric.name, page.bitspersample
     pixels: Array = page.asarray()
@@ -128,7 +140,7 @@ def _pixels(page: tifffile.TiffPage, path: Path) -> Array:
         return _one_of_equal(np.moveaxis(page.colormap[:, pixels] >> 8, 0, -1).astype(np.uint8))
     if page.axes not in ("YX", "YXS", "SYX") or (pixels.ndim == 3 and color not in ("RGB", "YCBCR")):
         raise DataError(
-            f"{path}: a page with axes {page.axes} and shape {page.shape}, stored as {color}. "
+            f"{name}: a page with axes {page.axes} and shape {page.shape}, stored as {color}. "
             "Expected one channel: export each channel as a file of its own."
         )
     if color == "MINISWHITE" and pixels.dtype.kind in "bu":
@@ -145,7 +157,7 @@ def _refuse_impossible(page: tifffile.TiffPage, file_size: int) -> None:
         raise ValueError(f"its data should end at byte {end}, the file ends at {file_size}")
 
 
-def _chosen_page(tif: tifffile.TiffFile, path: Path, policy: ReadPolicy) -> tifffile.TiffPage:
+def _chosen_page(tif: tifffile.TiffFile, name: str, policy: ReadPolicy) -> tifffile.TiffPage:
     pages = [tif.pages[0]] if len(tif.pages) == 1 else [p for p in tif.pages if not p.is_reduced]
     if not pages:
         raise ValueError("no page in it")
@@ -153,17 +165,16 @@ def _chosen_page(tif: tifffile.TiffFile, path: Path, policy: ReadPolicy) -> tiff
     count = max(len(pages), (tif.imagej_metadata or {}).get("images", 1) if tif.is_imagej else 1)
     if count > 1 and policy.pages == "error":
         raise DataError(
-            f"{path}: {count} pages, expected one. Split the stack into files, "
+            f"{name}: {count} pages, expected one. Split the stack into files, "
             "or set the policy pages='first' or 'middle'."
         )
     index = count // 2 if policy.pages == "middle" else 0
     if index >= len(pages):
-        raise DataError(f"{path}: {count} pages behind one header. Split the stack into files.")
+        raise DataError(f"{name}: {count} pages behind one header. Split the stack into files.")
     return pages[index]
 
 
-def _read_png(path: Path, policy: ReadPolicy) -> Array:
-    data = path.read_bytes()
+def _read_png(data: bytes, policy: ReadPolicy, name: str) -> Array:
     width, height, depth, color = struct.unpack(">IIBB", data[16:26])
     if width * height > _MOST_PIXELS:
         raise ValueError(f"it claims to hold {height} x {width} pixels")
@@ -172,7 +183,7 @@ def _read_png(path: Path, policy: ReadPolicy) -> Array:
         pixels = pixels > 0
     if color == 3:  # a palette, spread by the decoder
         pixels = _one_of_equal(pixels)
-    return _grey(pixels, path, policy)
+    return grey(pixels, policy, name)
 
 
 def _one_of_equal(pixels: Array) -> Array:
@@ -182,14 +193,15 @@ def _one_of_equal(pixels: Array) -> Array:
     return pixels
 
 
-def _grey(pixels: Array, path: Path, policy: ReadPolicy) -> Array:
+def grey(pixels: Array, policy: ReadPolicy, name: str) -> Array:
+    """Return one channel (y, x) of pixels (y, x) or (y, x, channels), or refuse them, as the policy says."""
     if pixels.ndim == 2:
         return pixels
     channels = pixels.shape[-1]
     if policy.color == "error":
         names = {2: "grey and alpha", 3: "RGB", 4: "RGB and alpha"}.get(channels, "colour")
         raise DataError(
-            f"{path}: {channels} channels ({names}), expected one. "
+            f"{name}: {channels} channels ({names}), expected one. "
             "Convert the file to greyscale, or set the policy color='luma'."
         )
     if channels == 2:

@@ -15,10 +15,12 @@ from pathlib import Path
 import numpy as np
 
 from voxloom.errors import DataError, MissingDataError, UnreadableImageError
-from voxloom.sample import Array
-from voxloom.sources.decode import ReadPolicy, decode
+from voxloom.formats.encoding import decode as decode_any
+from voxloom.formats.kinds import sniff
+from voxloom.sample import Array, Cell
+from voxloom.sources.decode import ReadPolicy, decode, grey
 
-__all__ = ["SUFFIXES", "ReadPolicy", "list_images", "read_image", "stem_of"]
+__all__ = ["SUFFIXES", "ReadPolicy", "list_images", "read_cell", "read_image", "stem_of"]
 
 SUFFIXES = (".png", ".tif", ".tiff")
 """Endings of image files, in lower case; upper case counts too."""
@@ -68,8 +70,64 @@ def read_image(path: StrPath, policy: ReadPolicy = _DEFAULT) -> Array:
     ((1, 3, 3), dtype('float32'))
     """
     path = Path(path)
-    pixels = decode(path, policy)
-    return _checked(_converted(pixels, path), path, policy)[np.newaxis]
+    return _finished(decode(path, policy), policy, str(path))
+
+
+def read_cell(cell: Cell, policy: ReadPolicy = _DEFAULT, *, name: str = "", axes: str = "cyx") -> Array:
+    """Read a single-channel image from what a source holds at rest, as `read_image` reads a file.
+
+    Parameters
+    ----------
+    cell
+        The bytes of a file, or an array.
+    policy
+        As for `read_image`. It holds for arrays too: their pages lie along ``z``, their colours along ``c``.
+    name
+        The sample, for messages.
+    axes
+        Axes of the array, for instance those of its `voxloom.sample.Field`. Bytes know their own.
+
+    Returns
+    -------
+    Array
+        Axes cyx, shape (1, height, width), uint8, uint16 or float32, writable.
+
+    Raises
+    ------
+    UnreadableImageError, DataError
+        As `read_image`, also for JPEG and the other kinds of files that stores hold.
+
+    Examples
+    --------
+    >>> read_cell(np.ones((2, 3, 3), np.uint8), ReadPolicy(color="luma"), axes="yxc").shape
+    (1, 2, 3)
+    """
+    if isinstance(cell, np.ndarray):
+        return _finished(_plane(cell, axes, policy, name=name), policy, name)
+    if sniff(cell, name=name) in ("tiff", "png"):
+        return _finished(decode(cell, policy, name), policy, name)
+    pixels = decode_any(cell, name=name)
+    return _finished(grey(pixels, policy, name) if pixels.ndim > 2 else pixels, policy, name)
+
+
+def _plane(array: Array, axes: str, policy: ReadPolicy, *, name: str) -> Array:
+    """Return one plane (y, x) of an array, as the policy says."""
+    if array.ndim != len(axes) or not set("yx") <= set(axes) <= set("zyxc"):
+        raise DataError(f"{name}: shape {array.shape} with axes {axes!r}; expected those of an image.")
+    order = [axes.index(axis) for axis in "zyxc" if axis in axes]
+    pixels = array.transpose(order)
+    if "z" in axes:
+        if len(pixels) > 1 and policy.pages == "error":
+            raise DataError(
+                f"{name}: {len(pixels)} pages, expected one. Split the stack, or set the policy pages='first' "
+                "or 'middle'."
+            )
+        pixels = pixels[len(pixels) // 2 if policy.pages == "middle" else 0]
+    return pixels[..., 0] if "c" in axes and pixels.shape[-1] == 1 else grey(pixels, policy, name)
+
+
+def _finished(pixels: Array, policy: ReadPolicy, name: str) -> Array:
+    return _checked(_converted(pixels, name), name, policy)[np.newaxis]
 
 
 def list_images(folder: StrPath) -> list[Path]:
@@ -123,9 +181,9 @@ def stem_of(path: StrPath) -> str:
     return unicodedata.normalize("NFC", Path(path).stem)
 
 
-def _converted(pixels: Array, path: Path) -> Array:
+def _converted(pixels: Array, name: str) -> Array:
     if pixels.dtype.kind not in "buif":
-        raise DataError(f"{path}: pixels of type {pixels.dtype}, expected integers or real numbers.")
+        raise DataError(f"{name}: pixels of type {pixels.dtype}, expected integers or real numbers.")
     if pixels.dtype == np.bool_:
         return pixels.astype(np.uint8)
     native = pixels.dtype.newbyteorder("=")
@@ -133,19 +191,19 @@ def _converted(pixels: Array, path: Path) -> Array:
         return np.require(pixels, native if native in _KEPT else np.float32, ["C", "W"])
 
 
-def _checked(pixels: Array, path: Path, policy: ReadPolicy) -> Array:
+def _checked(pixels: Array, name: str, policy: ReadPolicy) -> Array:
     if pixels.size == 0:
-        raise UnreadableImageError(f"{path}: an image of {pixels.shape[0]} x {pixels.shape[1]} pixels.")
+        raise UnreadableImageError(f"{name}: an image of {pixels.shape[0]} x {pixels.shape[1]} pixels.")
     if pixels.dtype.kind == "f" and not (finite := np.isfinite(pixels)).all():
         if policy.nonfinite == "error":
             row, column = np.argwhere(~finite)[0]
             raise DataError(
-                f"{path}: {np.count_nonzero(~finite)} of {pixels.size} pixels are NaN or infinite, the first "
+                f"{name}: {np.count_nonzero(~finite)} of {pixels.size} pixels are NaN or infinite, the first "
                 f"in row {row}, column {column}. Mend the file, or set the policy nonfinite='zero'."
             )
         pixels = np.where(finite, pixels, np.float32(0))
     if policy.blank == "error" and not pixels.any():
-        raise DataError(f"{path}: all pixels are 0. Take the file out, or set the policy blank='keep'.")
+        raise DataError(f"{name}: all pixels are 0. Take the file out, or set the policy blank='keep'.")
     return pixels
 
 

@@ -109,7 +109,7 @@ def test_a_resume_goes_on_where_it_stopped_despite_prefetching(num_workers, afte
     epochs = (batch for _ in range(2) for batch in loader)
     batches = [next(epochs) for _ in range(after)]
     state = loader.state_dict()
-    assert state == {"step": after}
+    assert state == {"step": after, "epoch": after // 3, "seen": after % 3 * 4}
     resumed = make()
     resumed.load_state_dict(state)
     rest = [*resumed, *resumed][: 6 - after]
@@ -128,7 +128,7 @@ def test_the_last_batch_of_an_epoch_leads_to_the_next_epoch():
     for number, _ in enumerate(loader):
         if number == 2:
             break
-    assert loader.state_dict() == {"step": 3}
+    assert loader.state_dict() == {"step": 3, "epoch": 1, "seen": 0}
     assert loader.epoch == 1
     assert [batch.epoch for batch in loader] == [1, 1, 1]
 
@@ -154,12 +154,12 @@ def test_a_validation_rank_without_a_sample_yields_no_batch(num_workers):
     loaders = [make(3, 1, shuffle=False, rank=rank, world=2, num_workers=num_workers) for rank in (0, 1)]
     for _ in range(2):
         assert [[b.indices for b in loader] for loader in loaders] == [[[0], [2]], [[1]]]
-    assert [loader.state_dict() for loader in loaders] == [{"step": 4}, {"step": 4}]
+    assert [loader.state_dict()["step"] for loader in loaders] == [4, 4]
 
 
 def test_a_rank_that_never_has_a_sample_just_ends():
     loader = make(1, 1, shuffle=False, rank=1, world=2)
-    assert [list(loader), list(loader), loader.state_dict()] == [[], [], {"step": 2}]
+    assert [list(loader), list(loader), loader.state_dict()["step"]] == [[], [], 2]
 
 
 def test_an_empty_validation_source_yields_nothing():
@@ -240,7 +240,7 @@ def test_the_loader_lives_on_after_an_error():
     for _ in range(2):
         with pytest.raises(SchemaError, match="bad"):
             list(loader)
-    assert loader.state_dict() == {"step": 0}
+    assert loader.state_dict()["step"] == 0
     loader.load_state_dict({"step": 1})
     assert len(list(loader)) == 2
 

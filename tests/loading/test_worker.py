@@ -37,12 +37,18 @@ class Transforms:
     random_part: object = noise
 
 
+ORDER = Order(length=6, batch_size=4, seed=3)
+
+
 def batches(transform, cache_rate=0.0):
-    return Batches(Numbers(), transform, Order(length=6, batch_size=4, seed=3), seed=3, cache_rate=cache_rate)
+    return Batches(Numbers(), transform, ORDER, seed=3, cache_rate=cache_rate)
+
+
+FIRST = ORDER.place(0)
 
 
 def test_a_batch_is_what_the_transforms_make_with_the_generator_of_each_sample():
-    batch = batches(Transforms())[3]
+    batch = batches(Transforms())[ORDER.place(3)]
     assert batch.epoch == 1
     for index, image in zip(batch.indices, batch["image"], strict=True):
         drawn = rng_for(3, "transform", 1, index).random((1, 2, 2))
@@ -54,20 +60,20 @@ def test_what_workers_get_can_be_pickled_with_its_cache():
     filled.cache.fill()
     copy = pickle.loads(pickle.dumps(filled))
     assert copy.cache.nbytes == filled.cache.nbytes == 3 * 16
-    assert torch.equal(copy[0]["image"], filled[0]["image"])
+    assert torch.equal(copy[FIRST]["image"], filled[FIRST]["image"])
 
 
 def test_an_error_on_purpose_travels_as_a_value():
     def refuse(sample, rng):
         raise SchemaError(f"{sample.key} does not fit")
 
-    failure = batches(Transforms(double, refuse))[0]
+    failure = batches(Transforms(double, refuse))[FIRST]
     assert isinstance(failure, Failure)
     assert "does not fit" in str(failure.error)
 
 
 def test_a_draw_in_a_deterministic_step_is_an_error_and_no_frozen_accident():
-    failure = batches(Transforms(noise, double))[0]
+    failure = batches(Transforms(noise, double))[FIRST]
     assert isinstance(failure.error, ConfigError)
     assert "asked its generator for 'random'" in str(failure.error)
 
@@ -79,7 +85,7 @@ def test_the_sample_is_named_in_a_note_on_any_other_fault(cache_rate):
 
     for transforms in (Transforms(broken, noise), Transforms(double, broken)):
         with pytest.raises(ZeroDivisionError) as caught:
-            batches(transforms, cache_rate).read(0)
+            batches(transforms, cache_rate).read(FIRST)
         assert caught.value.__notes__[0].startswith("while transforming sample ")
 
 
@@ -87,7 +93,7 @@ def test_a_pipeline_of_the_package_fits_and_costs_no_generator_where_nothing_is_
     made = []
     monkeypatch.setattr("voxloom.loading.worker.rng_for", lambda *key: made.append(key) or rng_for(*key))
     resize = {"name": "resize", "size": [4, 4]}
-    assert batches(build([resize]))[0]["image"].shape == (4, 1, 4, 4)
+    assert batches(build([resize]))[FIRST]["image"].shape == (4, 1, 4, 4)
     assert not made
-    assert batches(build([resize, {"name": "augment"}]))[0]["image"].shape == (4, 1, 4, 4)
+    assert batches(build([resize, {"name": "augment"}]))[FIRST]["image"].shape == (4, 1, 4, 4)
     assert len(made) == 4

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,7 +15,7 @@ from voxloom.loading.order import Share
 from voxloom.registry import did_you_mean
 from voxloom.sample import Array, Field, Sample
 
-__all__ = ["Batch", "collate"]
+__all__ = ["Batch", "collate", "tensor_of"]
 
 
 @dataclass(frozen=True)
@@ -23,16 +25,18 @@ class Batch:
     Attributes
     ----------
     fields
-        One tensor a field, samples first: images, masks and latents are (B, C, H, W) float32 with
-        the values of the file or of the transforms, classes are int64.
+        One tensor a field, samples first, with the values of the file or of the transforms: images,
+        masks and latents are (B, C, H, W), of the integers of the file or float32; classes are int64.
     keys
-        The key of each sample.
+        The key of each sample; from a store they are read when they are first asked for.
     indices
         The index of each sample in its source.
     epoch
         Passes over the data that were complete before this batch.
     weight
         Samples here over the mean number per rank; 1 in a single process (see `Share`).
+    texts
+        The fields of text, a string for each sample.
 
     Examples
     --------
@@ -46,15 +50,39 @@ class Batch:
     indices: list[int]
     epoch: int = 0
     weight: float = 1.0
+    texts: Mapping[str, list[str]] = dataclasses.field(default_factory=dict)
+
+    def keyed_by(self, keys: Callable[[], list[str]]) -> Batch:
+        """Return a batch whose keys are what `keys` returns, which is called when they are asked for."""
+        batch = object.__new__(Batch)
+        batch.__dict__.update({k: v for k, v in self.__dict__.items() if k != "keys"}, _keys=keys)
+        return batch
+
+    def __getattr__(self, name: str) -> Any:
+        # asked only for what an instance does not have: keys that have not been read yet
+        if name != "keys" or "_keys" not in self.__dict__:
+            raise AttributeError(f"a batch has no attribute {name!r}")
+        return self.__dict__.setdefault("keys", self.__dict__["_keys"]())
+
+    def __getstate__(self) -> dict[str, Any]:
+        state = {"keys": self.keys, **self.__dict__}
+        state.pop("_keys", None)
+        return state
+
+    def __repr__(self) -> str:
+        shapes = (f"{name} {tuple(t.shape)} {str(t.dtype)[6:]}" for name, t in self.fields.items())
+        return f"Batch({', '.join([*shapes, *self.texts])})"
 
     def __getitem__(self, name: str) -> torch.Tensor:
+        if name in self.texts:
+            raise SchemaError(f"field {name!r} is text; expected numbers. Its strings are texts[{name!r}].")
         if name not in self.fields:
             known = ", ".join(self.fields)
             raise SchemaError(f"no field {name!r}. Fields: {known}.{did_you_mean(name, self.fields)}")
         return self.fields[name]
 
     def __len__(self) -> int:
-        return len(self.keys)
+        return len(self.indices)
 
     def to(
         self,
@@ -81,13 +109,38 @@ class Batch:
 
         return self._map(move)
 
+    def float(self, *names: str, scale: bool = False) -> Batch:
+        """Return the batch with integers as float32: on the device, where that costs little.
+
+        Parameters
+        ----------
+        *names
+            Fields to turn; without one all but those of int64, which are classes. Masks whose values
+            are classes stay integers by naming the images alone.
+        scale
+            Whether integers are divided by the largest of their type, 255 for uint8, so that images
+            lie in [0, 1].
+
+        Examples
+        --------
+        >>> batch = Batch({"image": torch.tensor([[51]], dtype=torch.uint8)}, ["a"], [0])
+        >>> batch.float()["image"], batch.float("image", scale=True)["image"]
+        (tensor([[51.]]), tensor([[0.2000]]))
+        """
+        chosen = {name: self[name] for name in names} or {
+            name: tensor for name, tensor in self.fields.items() if tensor.dtype != torch.int64
+        }
+        floats = {name: _as_float(tensor, scale=scale) for name, tensor in chosen.items()}
+        return self._with({**self.fields, **floats})
+
     def take(self, number: int) -> Batch:
         """Return the first `number` samples, or all where there are fewer."""
-        return replace(
+        return dataclasses.replace(
             self,
             fields={name: tensor[:number] for name, tensor in self.fields.items()},
             keys=self.keys[:number],
             indices=self.indices[:number],
+            texts={name: text[:number] for name, text in self.texts.items()},
         )
 
     def pin_memory(self) -> Batch:
@@ -95,7 +148,12 @@ class Batch:
         return self._map(torch.Tensor.pin_memory)
 
     def _map(self, function: Callable[[torch.Tensor], torch.Tensor]) -> Batch:
-        return replace(self, fields={name: function(tensor) for name, tensor in self.fields.items()})
+        return self._with({name: function(tensor) for name, tensor in self.fields.items()})
+
+    def _with(self, fields: Mapping[str, torch.Tensor]) -> Batch:
+        batch = object.__new__(Batch)  # and not `replace`, which would ask for the keys
+        batch.__dict__.update(self.__dict__, fields=fields)
+        return batch
 
 
 def collate(samples: Sequence[Sample], share: Share | None = None) -> Batch:
@@ -104,28 +162,28 @@ def collate(samples: Sequence[Sample], share: Share | None = None) -> Batch:
     Parameters
     ----------
     samples
-        At least one; each has the same fields, and each field one shape.
+        At least one; each has the same fields, and each field one shape, but for text.
     share
         Where the samples come from. Without it they count as samples 0, 1, ... of epoch 0.
 
     Returns
     -------
     Batch
-        Fields of kind ``class`` as int64, all others as float32. The memory is the batch's own.
+        As `tensor_of` makes the tensors. The memory is the batch's own.
 
     Raises
     ------
     SchemaError
-        If fields or shapes differ, or a field is text; it names the samples.
+        If fields or shapes differ; it names the samples.
 
     Examples
     --------
     >>> from voxloom.sample import Schema
-    >>> schema = Schema([Field(name="image")])
-    >>> samples = [Sample(key, schema, {"image": np.ones((1, 4, 6), "uint8")}) for key in ("a", "b")]
+    >>> schema = Schema([Field(name="image", axes="yxc")])
+    >>> samples = [Sample(key, schema, {"image": np.ones((4, 6, 3), "uint8")}) for key in ("a", "b")]
     >>> batch = collate(samples)
     >>> batch["image"].shape, batch["image"].dtype, batch.keys
-    (torch.Size([2, 1, 4, 6]), torch.float32, ['a', 'b'])
+    (torch.Size([2, 3, 4, 6]), torch.uint8, ['a', 'b'])
     """
     if not samples:
         raise SchemaError("a batch of no samples: expected at least one")
@@ -137,18 +195,57 @@ def collate(samples: Sequence[Sample], share: Share | None = None) -> Batch:
                 f"sample {sample.key!r} has fields {list(sample)}, but {samples[0].key!r} has {names}; "
                 "expected the same fields in the same order in each sample of a batch"
             )
-    fields = {name: _stack(schema[name], samples) for name in names}
-    return Batch(fields, [sample.key for sample in samples], share.indices, share.epoch, share.weight)
+    texts = {name: [str(s[name]) for s in samples] for name in names if schema[name].kind == "text"}
+    fields = {name: _stack(schema[name], samples) for name in names if name not in texts}
+    return Batch(fields, [sample.key for sample in samples], share.indices, share.epoch, share.weight, texts)
+
+
+def tensor_of(array: Array, field: Field) -> torch.Tensor:
+    """Return samples of a field, side by side in one array, as a tensor of the same memory.
+
+    Classes become int64 and numbers with a fraction float32; integers stay what they are, to be
+    turned on the device (`Batch.float`). Where the channels stand last they come second, as torch
+    has them, without a copy: in memory they stay last (``channels_last``).
+
+    Parameters
+    ----------
+    array
+        (B, *axes of the field).
+    field
+        What it holds.
+
+    Examples
+    --------
+    >>> images = np.zeros((2, 4, 6, 3), np.uint8)
+    >>> tensor = tensor_of(images, Field(name="image", axes="yxc"))
+    >>> tensor.shape, tensor.is_contiguous(memory_format=torch.channels_last)
+    (torch.Size([2, 3, 4, 6]), True)
+    """
+    array = array.astype(_dtype(field, array.dtype), copy=False)
+    tensor = torch.from_numpy(array if array.flags.writeable else array.copy())
+    is_last = len(field.axes) > 1 and field.axes[-1] == "c" and tensor.ndim == len(field.axes) + 1
+    return tensor.movedim(-1, 1) if is_last else tensor
+
+
+def _dtype(field: Field, dtype: np.dtype[Any]) -> np.dtype[Any]:
+    if field.kind == "class" and dtype.kind in "iub":
+        return np.dtype(np.int64)
+    return np.dtype(np.float32) if dtype.kind == "f" else dtype.newbyteorder("=")
 
 
 def _stack(field: Field, samples: Sequence[Sample]) -> torch.Tensor:
-    if field.kind == "text":
-        raise SchemaError(f"field {field.name!r} is text; expected numbers. Encode it in a transform first.")
     arrays = [sample[field.name] for sample in samples]
     if any(array.shape != arrays[0].shape for array in arrays):
         raise SchemaError(_shapes_differ(field.name, samples, arrays))
-    stacked = np.stack(arrays, dtype=np.int64 if field.kind == "class" else np.float32, casting="same_kind")
-    return torch.from_numpy(stacked)
+    # in one go: types may differ between the samples, and a copy is needed anyway
+    dtype = _dtype(field, np.result_type(*arrays))
+    return tensor_of(np.stack(arrays, dtype=dtype, casting="same_kind"), field)
+
+
+def _as_float(tensor: torch.Tensor, *, scale: bool) -> torch.Tensor:
+    if not scale or tensor.is_floating_point() or tensor.dtype == torch.bool:
+        return tensor.to(torch.float32)
+    return tensor.to(torch.float32).div_(torch.iinfo(tensor.dtype).max)
 
 
 def _shapes_differ(name: str, samples: Sequence[Sample], arrays: Sequence[Array]) -> str:

@@ -1,4 +1,4 @@
-"""The Loader: batches of a source in an order, read ahead by worker processes."""
+"""The Loader: batches of a source in an order, read ahead by threads or processes."""
 
 from __future__ import annotations
 
@@ -9,12 +9,14 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Literal
 
 import torch
-from torch.utils.data import DataLoader, Sampler
+from torch.utils.data import DataLoader
 
-from voxloom.errors import CheckpointError, ConfigError, LoadingError
+from voxloom.errors import ConfigError, LoadingError
 from voxloom.loading.batch import Batch
 from voxloom.loading.cache import Progress
 from voxloom.loading.order import Order
+from voxloom.loading.position import Position
+from voxloom.loading.threads import Threads
 from voxloom.loading.worker import Batches, Failure, Pipeline, as_it_is, ignore_interrupts
 from voxloom.sample import Source
 from voxloom.seeding import stable_hash
@@ -41,7 +43,8 @@ class Loader:
     seed
         The randomness of the transforms derives from it.
     num_workers
-        Processes that read ahead and stay alive between epochs; 0 to read in this process.
+        Threads or processes that read ahead and stay alive between epochs; 0 to read when a batch is
+        asked for. For raw data one thread is enough: it copies as fast as memory does.
     pin_memory
         Whether batches come in page-locked memory; ignored without CUDA.
     cache_rate
@@ -49,16 +52,24 @@ class Loader:
         They are read once, when the first iteration begins.
     prefetch
         Batches that each worker keeps ready.
+    workers
+        "thread" or "process". None for threads where batches are gathered (no transform, no cache, and
+        a source with a `gather` of its own), since that leaves Python free; processes elsewhere,
+        since transforms in Python would wait for each other.
     start_method
-        How workers start: "fork", "spawn" or "forkserver"; None for the platform's own way. Forked
-        ones share the cache.
+        How processes start: "fork", "spawn" or "forkserver"; None for the platform's own way. Forked
+        ones share the cache and start at once. They are safe beside our own threads: a fork waits
+        until these are between two reads, and stores open their files anew in each process. Choose
+        another where threads of other libraries hold locks; a script then needs its
+        ``if __name__ == "__main__"``, and each worker some seconds to import.
     progress
         Called with (done, total) after each cached sample.
 
     Raises
     ------
     ConfigError
-        If `order` is for another number of samples, or shuffles less than one batch.
+        If `order` is for another number of samples, or shuffles less than one batch; if `workers` is
+        neither.
 
     Examples
     --------
@@ -71,7 +82,7 @@ class Loader:
     ...         return Sample(self.keys[index], self.schema, {"image": np.full((1, 2, 2), index)})
     >>> loader = Loader(Numbers(), None, order=Order(length=3, batch_size=2, shuffle=False), seed=0)
     >>> [batch.keys for batch in loader], loader.state_dict()
-    ([['a', 'b'], ['c']], {'step': 2})
+    ([['a', 'b'], ['c']], {'step': 2, 'epoch': 1, 'seen': 0})
     """
 
     def __init__(
@@ -85,6 +96,7 @@ class Loader:
         pin_memory: bool = False,
         cache_rate: float = 0.0,
         prefetch: int = 2,
+        workers: Literal["thread", "process"] | None = None,
         start_method: Literal["fork", "spawn", "forkserver"] | None = None,
         progress: Progress | None = None,
     ) -> None:
@@ -94,15 +106,24 @@ class Loader:
             )
         if order.shuffle:
             order.checked_batches_per_epoch()
+        if workers not in ("thread", "process", None):
+            raise ConfigError(f"workers={workers!r}: expected 'thread', 'process' or None")
         self.order = order
-        self._steps = _Steps(order)
+        self._position = Position(order)
         self._batches = Batches(source, transform, order, seed, cache_rate)
         self._progress = progress
-        self._options = _options(seed, num_workers, pin_memory, prefetch, start_method)
-        self._running: list[DataLoader[Batch | Failure]] = []  # one, once it is started
+        self._number, self._prefetch = num_workers, prefetch
+        in_threads = workers == "thread" or (workers is None and self._batches.is_gathered)
+        self._in_processes = num_workers > 0 and not in_threads
+        pinned = pin_memory and torch.cuda.is_available()
+        self._batches.prepare(
+            buffers=2 + num_workers * (prefetch + 1), pinned=pinned and not self._in_processes
+        )
+        self._options = _options(seed, num_workers, pinned, prefetch, start_method)
+        self._running: list[Threads | DataLoader[Batch | Failure]] = []  # one, once it is started
         # The garbage collector would take a DataLoader apart in any order, and each worker would be
         # waited for in vain; this lets go of it as a whole, when the loader goes or the process ends.
-        weakref.finalize(self, self._running.clear)
+        weakref.finalize(self, _end, self._running)
 
     def __len__(self) -> int:
         """Return the steps of an epoch, the same number on all ranks."""
@@ -111,7 +132,7 @@ class Loader:
     @property
     def epoch(self) -> int:
         """The epoch that the next batch belongs to."""
-        return self._steps.step // max(1, len(self))
+        return self._position.epoch
 
     def __iter__(self) -> Iterator[Batch]:
         """Yield the batches from the current step to the end of its epoch.
@@ -125,46 +146,65 @@ class Loader:
         LoadingError
             If a worker process died or cannot be reached.
         """
-        steps, end = self._steps.remaining(), self._steps.epoch_end()
+        position = self._position
+        steps, end = position.remaining(), position.epoch_end()
         for step, batch in zip(steps, self._read_ahead() if steps else (), strict=True):
             if isinstance(batch, Failure):
                 raise batch.error
-            self._steps.step = end if step == steps[-1] else step + 1
+            position.step = end if step == steps[-1] else step + 1
             yield batch
-        self._steps.step = end
+        position.step = end
 
     def state_dict(self) -> dict[str, int]:
-        """Return the step of the next batch: all that a resume needs."""
-        return {"step": self._steps.step}
+        """Return where the next batch begins: all that a resume needs, the same on all ranks.
+
+        It is ``{"step": n, "epoch": e, "seen": s}``: `s` samples of epoch `e` have been handed out on
+        all ranks together.
+        """
+        return self._position.state()
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on at the step of `state`; the next iteration begins there.
+        """Go on where `state` stands; the next iteration begins there.
+
+        With another batch size or number of ranks the rest of the epoch is split anew: what has been
+        seen does not come again, and nothing is left out. A ``{"step": n}`` alone counts in steps of
+        this loader.
 
         Raises
         ------
         CheckpointError
-            If `state` holds no step.
+            If `state` holds no step, or stands after more samples than there are.
         """
-        step = state.get("step")
-        if not isinstance(step, int) or step < 0:
-            raise CheckpointError(
-                f"loader state {dict(state)!r}: expected {{'step': n}} with a number n >= 0"
-            )
-        self._steps.step = step
+        self._position.load(state)
 
     def close(self) -> None:
         """Stop the workers; a later iteration starts new ones."""
-        self._running.clear()
+        _end(self._running)
 
     def _read_ahead(self) -> Iterator[Batch | Failure]:
         self._batches.cache.fill(self._progress)
+        if not self._number:
+            return map(self._batches.__getitem__, self._position)
+        return self._from_processes() if self._in_processes else self._from_threads()
+
+    def _from_threads(self) -> Iterator[Batch | Failure]:
+        threads = self._running[0] if self._running else None
+        if not isinstance(threads, Threads) or not threads.are_of_this_process:
+            device = torch.cuda.current_device() if self._batches.pinned else None
+            threads = Threads(self._number, ahead=self._number * self._prefetch, device=device)
+            self._running[:] = [threads]
+        return threads.map(self._batches.__getitem__, self._position)
+
+    def _from_processes(self) -> Iterator[Batch | Failure]:
         with warnings.catch_warnings():
             # More workers than cores: wrong for decoding, right for slow disks, so the user decides.
             warnings.filterwarnings("ignore", "This DataLoader will create", UserWarning)
+            # Of Python 3.12 on: our own threads hold no lock meanwhile (see `Threads`).
+            warnings.filterwarnings("ignore", r".*multi-threaded, use of fork\(\)", DeprecationWarning)
             if not self._running:
-                self._running.append(DataLoader(self._batches, sampler=self._steps, **self._options))
-            batches = iter(self._running[0])
-        return self._watched(batches) if self._options["num_workers"] else batches
+                self._running.append(DataLoader(self._batches, sampler=self._position, **self._options))
+            batches: Iterator[Batch | Failure] = iter(self._running[0])  # type: ignore[arg-type]
+        return self._watched(batches)
 
     def _watched(self, batches: Iterator[Batch | Failure]) -> Iterator[Batch | Failure]:
         try:
@@ -181,43 +221,24 @@ class Loader:
             ) from cause
 
 
-class _Steps(Sampler[int]):
-    """The current step; iterating yields what remains of its epoch."""
-
-    def __init__(self, order: Order) -> None:
-        self.order = order
-        self.step = 0
-
-    def __iter__(self) -> Iterator[int]:
-        return iter(self.remaining())
-
-    def epoch_end(self) -> int:
-        """Return the first step of the next epoch."""
-        length = self.order.batches_per_epoch
-        return (self.step // length + 1) * length if length else self.step
-
-    def remaining(self) -> range:
-        """Return the steps from the current one to the end of its epoch at which this rank has samples."""
-        end = self.epoch_end()
-        last_is_empty = self.step < end and not self.order.batch(end - 1).indices
-        return range(self.step, end - last_is_empty)
+def _end(running: list[Threads | DataLoader[Batch | Failure]]) -> None:
+    for workers in running:
+        if isinstance(workers, Threads):
+            workers.close()
+    running.clear()
 
 
 def _options(
     seed: int, num_workers: int, pin_memory: bool, prefetch: int, start_method: str | None
 ) -> dict[str, Any]:
     """Return what torch's DataLoader is told."""
-    options: dict[str, Any] = {
+    return {
         "batch_size": None,  # the dataset gives whole batches
         "collate_fn": as_it_is,
         "num_workers": num_workers,
-        "pin_memory": pin_memory and torch.cuda.is_available(),
+        "pin_memory": pin_memory,
         # torch seeds its workers from this generator; without one it would draw from the global one
         "generator": torch.Generator().manual_seed(stable_hash(seed, "workers") >> 1),
-    }
-    if not num_workers:
-        return options
-    return options | {
         "persistent_workers": True,
         "prefetch_factor": prefetch,
         "multiprocessing_context": start_method,

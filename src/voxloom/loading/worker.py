@@ -1,4 +1,4 @@
-"""What a worker process does: read the samples of one step, change them, and stack them."""
+"""What a worker does: read the samples of one step, change them, and stack them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from torch.utils.data import Dataset
 from voxloom.errors import ConfigError, VoxloomError
 from voxloom.loading.batch import Batch, collate
 from voxloom.loading.cache import Cache
-from voxloom.loading.order import Order
+from voxloom.loading.gather import Gatherer, gathers
+from voxloom.loading.order import Order, Place
 from voxloom.sample import Map, Sample, Source
 from voxloom.seeding import rng_for
 
@@ -36,7 +37,17 @@ class Pipeline(Protocol):
 
 
 class Batches(Dataset["Batch | Failure"]):
-    """The batch of each step, as a worker makes it."""
+    """The batch of each place, as a worker makes it.
+
+    Attributes
+    ----------
+    cache
+        What is read, with the deterministic steps done.
+    gatherer
+        Makes batches without samples, where nothing changes them and the source can; None elsewhere.
+    pinned
+        Whether batches are made in page-locked memory.
+    """
 
     def __init__(
         self, source: Source, transform: Pipeline | None, order: Order, seed: int, cache_rate: float
@@ -44,22 +55,35 @@ class Batches(Dataset["Batch | Failure"]):
         self.order = order
         self.seed = seed
         self.random_part: Change | None = None
+        self.gatherer: Gatherer | None = None
+        self.pinned = False
+        self.is_gathered = transform is None and not cache_rate and gathers(source)
         if transform is not None:
             # a generator for each sample is only made where one is drawn from
             self.random_part = transform.random_part if getattr(transform, "random", True) else None
             source = Map(source, _Prepare(transform.deterministic))
         self.cache = Cache(source, cache_rate)
 
-    def __getitem__(self, step: int) -> Batch | Failure:
+    def prepare(self, *, buffers: int, pinned: bool) -> None:
+        """Set up the memory of the batches: how many may be held at once, and whether page-locked."""
+        self.pinned = pinned
+        if self.is_gathered:
+            size = self.order.batch_size
+            self.gatherer = Gatherer(self.cache.source, size, buffers=buffers, pinned=pinned)
+
+    def __getitem__(self, place: Place) -> Batch | Failure:
         try:
-            return self.read(step)
+            batch = self.read(place)
         except VoxloomError as error:
             # torch would hide it in the text of another error: it travels as a value instead
             return Failure(error)
+        return batch.pin_memory() if self.pinned and self.gatherer is None else batch
 
-    def read(self, step: int) -> Batch:
-        """Return the batch of a step."""
-        share = self.order.batch(step)
+    def read(self, place: Place) -> Batch:
+        """Return the batch of a place."""
+        share = self.order.share(place)
+        if self.gatherer is not None and share.indices:
+            return self.gatherer.batch(share)
         samples = self.cache.__getitems__(share.indices)
         if self.random_part is not None:
             rngs = (rng_for(self.seed, "transform", share.epoch, index) for index in share.indices)

@@ -1,0 +1,38 @@
+"""litdata: an optimized dataset in a local folder, read by its StreamingDataLoader.
+
+JPEG is stored as bytes and decoded by simplejpeg: its own decoder is torchvision's. Shuffled by chunks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from case import Case
+from litdata import StreamingDataLoader, StreamingDataset
+from litdata.streaming import Cache
+
+
+def write(case: Case, folder: Path, variant: str) -> None:
+    cache = Cache(str(folder), chunk_bytes="64MB")
+    for index in range(case.samples):
+        image = case.stored(index)
+        cache[index] = {
+            "image": image.tobytes() if case.is_jpeg else torch.from_numpy(image.copy()),
+            "id": index,
+        }
+    cache.done()
+    cache.merge()
+
+
+def reader(case: Case, folder: Path, variant: str) -> Callable[[int], Any]:
+    def together(samples: list[dict[str, Any]]) -> tuple[Any, Any]:
+        ids = [sample["id"] for sample in samples]
+        images = [sample["image"] for sample in samples]
+        return ids, case.batch_of(images) if case.is_jpeg else torch.stack(images)
+
+    dataset = StreamingDataset(str(folder), shuffle=True, drop_last=False)
+    loader = StreamingDataLoader(dataset, batch_size=case.batch_size, collate_fn=together)
+    return lambda seed: loader  # each epoch has an order of its own

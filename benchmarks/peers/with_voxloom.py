@@ -1,0 +1,80 @@
+"""voxloom's own stores, through its Loader and through a bare gather a batch.
+
+A variant is FORMAT[+ENCODING]:loader or FORMAT[+ENCODING]:gather.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from case import Case
+
+import voxloom
+from voxloom.formats import Store
+from voxloom.loading import Loader, Order
+from voxloom.sample import Cell, Field, Sample, Schema, Source
+
+
+class CaseSource(Source):
+    """A case as a source: pixels of one shape, or the bytes of JPEG files."""
+
+    def __init__(self, case: Case) -> None:
+        self.case = case
+        axes = "yxc" if len(case.shape) == 3 else "yx"
+        shape = None if case.is_jpeg else case.shape
+        image = Field(name="image", axes=axes, dtype=case.dtype, shape=shape)
+        self._schema = Schema([image, Field(name="id", kind="class", axes="", dtype="int64", shape=())])
+
+    @property
+    def schema(self) -> Schema:
+        return self._schema
+
+    @property
+    def keys(self) -> Sequence[str]:
+        return [f"{index:08d}" for index in range(self.case.samples)]
+
+    def __len__(self) -> int:
+        return self.case.samples
+
+    def cells(self, index: int) -> Mapping[str, Cell]:
+        image = self.case.stored(index)
+        return {"image": bytes(image) if self.case.is_jpeg else image, "id": np.array(index)}
+
+    def read(self, index: int) -> Sample:
+        cells = dict(self.cells(index))
+        if self.case.is_jpeg:
+            cells["image"] = self.case.batch_of([cells["image"]])[0].numpy()
+        return Sample(f"{index:08d}", self._schema, cells)
+
+
+def write(case: Case, folder: Path, variant: str) -> None:
+    name, _, encoding = variant.partition(":")[0].partition("+")
+    settings: dict[str, Any] = {"encoding": encoding} if encoding else {}
+    voxloom.convert(CaseSource(case), folder, format=name, **settings)
+
+
+def reader(case: Case, folder: Path, variant: str) -> Callable[[int], Any]:
+    store = Store(folder)
+    return {"loader": through_loader, "gather": through_gather}[variant.partition(":")[2]](case, store)
+
+
+def through_loader(case: Case, store: Store) -> Callable[[int], Any]:
+    def epoch(seed: int) -> Any:
+        order = Order(length=len(store), batch_size=case.batch_size, seed=seed)
+        for batch in Loader(store, None, order=order, seed=seed):
+            yield batch["id"], batch["image"]
+
+    return epoch
+
+
+def through_gather(case: Case, store: Store) -> Callable[[int], Any]:
+    def epoch(seed: int) -> Any:
+        for index in case.batches(seed):
+            arrays = store.gather(index)
+            yield arrays["id"], torch.from_numpy(arrays["image"])
+
+    return epoch

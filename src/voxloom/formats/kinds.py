@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 from voxloom.formats import jpeg, packed, pillow, png, tiff
 from voxloom.formats.pixels import Data, damage_named, unreadable
+from voxloom.sample import Kind
 
 __all__ = ["Header", "header", "sniff", "suffix_of"]
 
@@ -93,8 +94,17 @@ def suffix_of(data: Data, *, name: str = "") -> str:
     return _SUFFIXES.get(kind, kind)
 
 
-def header(data: Data, *, name: str = "") -> Header:
+def header(data: Data, *, name: str = "", kind: Kind = "image") -> Header:
     """Return what a file says of its pixels, without decoding them.
+
+    Parameters
+    ----------
+    data
+        The file.
+    name
+        What messages call it.
+    kind
+        What `voxloom.formats.encoding.decode` will be told: of a palette image, a mask gets the indices.
 
     Raises
     ------
@@ -112,11 +122,17 @@ def header(data: Data, *, name: str = "") -> Header:
             (shape, _, dtype), _ = packed.array_header(data, len(packed.BLOSC) if what == "blosc" else 0)
             return Header(what, "", shape, dtype.newbyteorder("=").name, "")
         if what == "tiff":
-            axes, shape, dtype, color = tiff.header(data)
+            axes, shape, dtype, color = tiff.header(data, kind)
             return Header(what, axes, shape, dtype.name, color)
         if what == "png":
-            return _png_header(data, name=name)
-        return _jpeg_header(data, name=name) if what == "jpeg" else _pillow_header(data, what, name=name)
+            found = _png_header(data, name=name)
+        elif what == "jpeg":
+            found = _jpeg_header(data, name=name)
+        else:
+            found = _pillow_header(data, what, name=name)
+    if kind == "mask" and found.mode == "P":
+        return replace(found, axes="yx", shape=found.shape[:2])
+    return found
 
 
 def _jpeg_header(data: Data, *, name: str) -> Header:

@@ -17,12 +17,12 @@ __all__ = ["decode", "header"]
 _RATIOS = {1: 1, 5: 4096, 8: 1100, 32773: 128, 32946: 1100}
 
 
-def header(data: Data) -> tuple[str, tuple[int, ...], np.dtype[np.generic], str]:
+def header(data: Data, kind: Kind = "image") -> tuple[str, tuple[int, ...], np.dtype[np.generic], str]:
     """Return axes, shape, type and colour (``MINISBLACK``, ``RGB`` ...) without decoding pixels."""
     with tifffile.TiffFile(io.BytesIO(data)) as tif:
         pages = _pages(tif)
         axes, shape = _natural(pages[0].axes, pages[0].shape)
-        if _has_palette(pages[0]):
+        if kind != "mask" and _has_palette(pages[0]):
             axes, shape = axes + "c", (*shape, 3)
         if len(pages) > 1:
             axes, shape = "z" + axes, (len(pages), *shape)

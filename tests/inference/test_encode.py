@@ -6,12 +6,13 @@ import pytest
 import torch
 
 from voxloom.errors import SaveError
+from voxloom.formats.rows import RowWriter
+from voxloom.formats.store import Store
 from voxloom.inference import LatentCache, PickVariant, latent_scale, weights_digest
-from voxloom.inference import encode as room
 from voxloom.models import Autoencoder, LatentScale
 from voxloom.ranks import Rank
 from voxloom.sample import Field, Sample, Schema
-from voxloom.sources import ArrayWriter, ImageFolder, PairFolder, ReadPolicy
+from voxloom.sources import ImageFolder, PairFolder, ReadPolicy
 from voxloom.testing.images import snapshot
 from voxloom.transforms import Augment, Preparation
 
@@ -64,14 +65,14 @@ def test_what_is_encoded_once_is_found_again(tmp_path, shared, autoencoder, enco
         again = LatentCache(tmp_path / "cache", autoencoder, batch_size=3).encode(pairs(shared), PLAIN)
     assert encodings == []
     assert "latents of 5 samples found in" in caplog.text
-    assert again.folder == first.folder
+    assert again.path == first.path
     assert not list((tmp_path / "cache").glob("*.tmp"))
 
 
 def test_all_that_latents_depend_on_is_in_their_name(tmp_path, data, autoencoder, another, encodings):
     def folder(model=autoencoder, transform=PLAIN, variants=1, seed=0, **options):
         cache = LatentCache(tmp_path / "cache", model, seed=seed)
-        return cache.encode(pairs(data, **options), transform, variants=variants).folder
+        return cache.encode(pairs(data, **options), transform, variants=variants).path
 
     os.utime(data / "dente" / "p0_00.tif", ns=(1, 1))
     seen = [folder()]
@@ -96,7 +97,7 @@ def test_what_was_not_finished_is_encoded_anew(tmp_path, shared, autoencoder, en
         raise SaveError("no room")
 
     cache = LatentCache(tmp_path / "cache", autoencoder)
-    monkeypatch.setattr(ArrayWriter, "write", full)
+    monkeypatch.setattr(RowWriter, "write", full)
     with pytest.raises(SaveError):
         cache.encode(pairs(shared), PLAIN)
     monkeypatch.undo()
@@ -106,8 +107,8 @@ def test_what_was_not_finished_is_encoded_anew(tmp_path, shared, autoencoder, en
 
 def test_a_cache_that_lost_a_file_is_made_anew(tmp_path, shared, autoencoder):
     cache = LatentCache(tmp_path, autoencoder)
-    folder = cache.encode(pairs(shared), PLAIN).folder
-    (folder / "target_mu.npy").unlink()
+    folder = cache.encode(pairs(shared), PLAIN).path
+    (folder / "shards" / "00000.target_mu.npy").unlink()
     assert cache.encode(pairs(shared), PLAIN)[0]["target_mu"].shape == (1, 2, 8, 8)
 
 
@@ -116,16 +117,16 @@ def test_ranks_share_the_work_and_change_nothing(tmp_path, shared, autoencoder, 
     """One after the other here: rank 0 makes the files, and finishes when all have written theirs."""
     alone = LatentCache(tmp_path / "one", autoencoder, batch_size=2).encode(pairs(shared), MOVED, variants=2)
     caches = [LatentCache(tmp_path / "many", autoencoder, rank=Rank(i, world)) for i in range(world)]
-    writer, finish = [], ArrayWriter.finish
-    monkeypatch.setattr(ArrayWriter, "finish", lambda self, facts: writer.append((self, facts)))
+    writer, finish = [], RowWriter.finish
+    monkeypatch.setattr(RowWriter, "finish", lambda self, facts: writer.append((self, facts)))
     for cache in caches:
         cache._write(tmp_path / "many", pairs(shared), MOVED, 2, None)
     monkeypatch.undo()
     finish(*writer[0])
-    together = room.ArrayFolder(tmp_path / "many")
+    together = Store(tmp_path / "many")
     assert together.keys == alone.keys
     for name in alone.schema:
-        assert np.allclose(together.array(name), alone.array(name), atol=1e-5), name
+        assert np.allclose(together.column(name), alone.column(name), atol=1e-5), name
 
 
 def test_variants_differ_and_one_of_them_is_taken_for_all_fields(tmp_path, shared, autoencoder):
@@ -146,13 +147,13 @@ def test_variants_differ_and_one_of_them_is_taken_for_all_fields(tmp_path, share
 def test_a_variant_moves_both_sides_alike(tmp_path, shared, autoencoder):
     same = PairFolder(shared / "dente", shared / "dente")
     latents = LatentCache(tmp_path, autoencoder).encode(same, MOVED, variants=2)
-    assert np.array_equal(latents.array("target_mu"), latents.array("condition_mu"))
+    assert np.array_equal(latents.column("target_mu"), latents.column("condition_mu"))
 
 
 def test_the_scale_is_measured_over_the_means_of_all_fields(tmp_path, shared, autoencoder):
     latents = LatentCache(tmp_path, autoencoder).encode(pairs(shared), PLAIN)
     scale = latent_scale(latents)
-    means = np.concatenate([latents.array("target_mu"), latents.array("condition_mu")])
+    means = np.concatenate([latents.column("target_mu"), latents.column("condition_mu")])
     assert scale.mean == pytest.approx(means.mean((0, 1, 3, 4)), rel=1e-4)
     assert scale.deviation == pytest.approx(means.std((0, 1, 3, 4)), rel=1e-4)
     assert isinstance(scale, LatentScale)

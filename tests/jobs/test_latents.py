@@ -71,8 +71,8 @@ def test_the_autoencoder_has_no_part_in_a_step_and_encodes_each_image_once(confi
 
 def test_the_scale_is_measured_on_the_training_part_alone(config):
     material = materials(config())
-    means = np.concatenate([material.train.array(f"{side}_mu") for side in ("target", "condition")])
-    held = np.concatenate([material.validation.array(f"{side}_mu") for side in ("target", "condition")])
+    means = np.concatenate([material.train.column(f"{side}_mu") for side in ("target", "condition")])
+    held = np.concatenate([material.validation.column(f"{side}_mu") for side in ("target", "condition")])
     assert material.scale.mean == pytest.approx(means.mean((0, 1, 3, 4)), rel=1e-4)
     assert material.scale.deviation == pytest.approx(means.std((0, 1, 3, 4)), rel=1e-4)
     assert material.scale.mean != pytest.approx(np.concatenate([means, held]).mean((0, 1, 3, 4)), rel=1e-4)

@@ -1,4 +1,4 @@
-"""From images to latents, once: a folder keyed by the weights, the preprocessing and the files."""
+"""From images to latents, once: a store keyed by the weights, the preprocessing and the images."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import hashlib
 import json
 import logging
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,19 +17,23 @@ import numpy as np
 import torch
 from torch import nn
 
-from voxloom.errors import MissingDataError
+from voxloom.errors import DataError
+from voxloom.formats.manifest import SHARDS
+from voxloom.formats.opened import check_size
+from voxloom.formats.rows import RowWriter
+from voxloom.formats.store import Store
+from voxloom.inference.origin import origin_of
 from voxloom.loading import Batch, Loader, Order
 from voxloom.models import Autoencoder, LatentScale
 from voxloom.ranks import Rank
-from voxloom.sample import Field, Sample, Schema, Source, Subset
-from voxloom.sources import ArrayFolder, ArrayWriter
+from voxloom.sample import Field, Sample, Schema, Source
 from voxloom.transforms import Compose, Transform
 
 __all__ = ["LatentCache", "PickVariant", "latent_scale", "weights_digest"]
 
 logger = logging.getLogger(__name__)
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 """Counts changes of what the folders hold, so that older ones are not taken for it."""
 
 Barrier = Callable[[], None]
@@ -68,7 +72,7 @@ class LatentCache:
     Attributes
     ----------
     root
-        Folder of all caches; one entry for each combination of what the latents depend on.
+        Folder of all caches; one store for each combination of what the latents depend on.
     autoencoder
         The network, on the device where it shall compute.
     batch_size
@@ -96,7 +100,7 @@ class LatentCache:
 
     def encode(
         self, source: Source, transform: Compose, *, variants: int = 1, progress: Progress | None = None
-    ) -> ArrayFolder:
+    ) -> Store:
         """Return the latents of a source, from the cache where they are there already.
 
         Parameters
@@ -112,7 +116,7 @@ class LatentCache:
 
         Returns
         -------
-        ArrayFolder
+        Store
             For each image field ``x`` of the source the fields ``x_mu`` and ``x_sigma``, float32,
             of shape (variants, C, h, w).
         """
@@ -121,32 +125,29 @@ class LatentCache:
         folder = self.root / self.agree(self._key(source, transform, variants) if main else None)
         if self.agree(main and _is_finished(folder)):
             logger.info("latents of %d samples found in %s", len(source), folder)
-            return ArrayFolder(folder)
+            return Store(folder)
         # In a folder of its own until it is whole: another job may be writing the same latents.
         draft = self.root / self.agree(f"{folder.name}.{uuid4().hex[:8]}.tmp" if main else None)
         try:
             self._write(draft, source, transform, variants, progress)
             if main and not _is_finished(folder):
-                shutil.rmtree(folder, ignore_errors=True)  # what has lost a file
+                shutil.rmtree(folder, ignore_errors=True)  # what is damaged
                 draft.replace(folder)
         finally:
             if main:
                 shutil.rmtree(draft, ignore_errors=True)
         self.barrier()
-        return ArrayFolder(folder)
+        return Store(folder)
 
     def _key(self, source: Source, transform: Compose, variants: int) -> str:
-        files = [_file_facts(path) for i in range(len(source)) for path in _files(source, i)]
-        policy = getattr(_leaf(source), "policy", None)
         what = {
             "format": FORMAT_VERSION,
             "weights": weights_digest(self.autoencoder),
             "autoencoder": self.autoencoder.config.model_dump(mode="json"),
             "transform": [type(t).__name__ + t.model_dump_json() for t in transform.transforms],
-            "read": policy.model_dump_json() if policy is not None else None,
             "variants": (variants, self.seed) if variants > 1 else 1,
             "keys": list(source.keys),
-            "files": files,
+            "origin": origin_of(source),
         }
         return hashlib.blake2b(json.dumps(what).encode(), digest_size=10).hexdigest()
 
@@ -155,9 +156,9 @@ class LatentCache:
     ) -> None:
         schema = self._schema(source, transform, variants)
         if self.rank.is_main:
-            ArrayWriter(folder, schema, list(source.keys), create=True).flush()
+            RowWriter(folder, schema, list(source.keys), create=True).flush()
         self.barrier()
-        writer = ArrayWriter(folder, schema, list(source.keys), create=False)
+        writer = RowWriter(folder, schema, list(source.keys), create=False)
         names = [name.removesuffix("_mu") for name in schema if name.endswith("_mu")]
         total, done = variants * len(source), 0
         for variant in range(variants):
@@ -172,7 +173,7 @@ class LatentCache:
         writer.flush()
         self.barrier()
         if self.rank.is_main:
-            writer.finish({"producer": "voxloom", "what": "posterior mean and deviation"})
+            writer.finish({"what": "posterior mean and deviation"})
 
     def _batches(self, source: Source, transform: Compose, variant: int) -> Loader:
         # Dealt to the ranks by the place in the whole, which augmentation derives from.
@@ -209,37 +210,17 @@ class LatentCache:
         return arrays
 
 
-def latent_scale(latents: ArrayFolder) -> LatentScale:
-    """Measure each channel over the posterior means of all fields of a (training) folder."""
-    names = [name for name in latents.schema if name.endswith("_mu")]
-    rows = (torch.from_numpy(np.array(latents.array(n)[i])) for n in names for i in range(len(latents)))
-    return LatentScale.measured(rows)
+def latent_scale(latents: Store) -> LatentScale:
+    """Measure each channel over the posterior means of all fields of the (training) latents."""
+    columns = (latents.column(name) for name in latents.schema if name.endswith("_mu"))
+    return LatentScale.measured(torch.from_numpy(np.array(row)) for column in columns for row in column)
 
 
 def _is_finished(folder: Path) -> bool:
-    with suppress(MissingDataError):
-        ArrayFolder(folder)
+    """Whether a store lies there with all its files; a damaged one counts as none."""
+    with suppress(DataError):
+        for shard in Store(folder).manifest.shards:
+            for file in shard.files:
+                check_size(folder / SHARDS / file.name, file)
         return True
     return False
-
-
-def _leaf(source: Source) -> Source:
-    while isinstance(source, Subset):
-        source = source.source
-    return source
-
-
-def _files(source: Source, index: int) -> list[Path]:
-    """The files behind a sample, through subsets; none where a source has no files."""
-    while isinstance(source, Subset):
-        index, source = int(source.indices[index]), source.source
-    path = getattr(source, "path", None)
-    found = path(index) if path is not None else []
-    if isinstance(found, Mapping):
-        return [Path(p) for p in found.values()]
-    return [Path(p) for p in found] if isinstance(found, list | tuple) else [Path(found)]
-
-
-def _file_facts(path: Path) -> tuple[str, int, int]:
-    facts = path.stat()
-    return str(path.resolve()), facts.st_size, facts.st_mtime_ns

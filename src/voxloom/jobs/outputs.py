@@ -7,14 +7,16 @@ from pathlib import Path
 
 from voxloom.errors import OutputExistsError
 from voxloom.sources import Layout
+from voxloom.sources.stored import is_store
 
 __all__ = ["data_folders", "refuse_among"]
 
 
 def data_folders(layout: Layout) -> list[Path]:
-    """Return the folders that hold a data set's images."""
+    """Return the folders and the stores that hold a data set's images."""
     bases = [layout.data_base_dir, *([layout.val_dir] if layout.val_dir else [])]
-    return [base / side for base in bases for side in (layout.target, layout.condition)]
+    sides = (layout.target, layout.condition)
+    return [folder for base in bases for folder in ([base] if is_store(base) else [base / s for s in sides])]
 
 
 def refuse_among(output: str | Path, folders: Iterable[str | Path], cure: str) -> None:

@@ -12,12 +12,14 @@ from pydantic import Field as Setting
 from voxloom.component import Component
 from voxloom.config import TASKS, Config, Task
 from voxloom.errors import CheckpointError, ConfigError, DataError, MissingDataError
+from voxloom.formats.store import Store
 from voxloom.inference import TRANSLATORS, Predictor, Trained, make_output
 from voxloom.jobs.bare import trained_from_weights
 from voxloom.jobs.device import device_of
 from voxloom.jobs.outputs import data_folders, refuse_among
 from voxloom.sample import Map, Sample, Schema, Source, Subset
-from voxloom.sources import ImageFolder, Layout, PairFolder, ReadPolicy
+from voxloom.sources import Layout
+from voxloom.sources.stored import image_fields, images_at, pairs_at, store_at
 from voxloom.transforms import Preparation
 
 __all__ = ["PredictOptions", "predict"]
@@ -76,10 +78,11 @@ def predict(
     output
         A new folder for the results.
     input_dir
-        Folder of images (conditions). None takes the validation part of the data that the run was
-        trained on, with its targets.
+        Folder or store of images (conditions). None takes the validation part of the data that the
+        run was trained on, with its targets.
     target_dir
-        Folder of the targets of `input_dir`, where they are known.
+        Folder or store of the targets of `input_dir`, where they are known. A store of pairs as
+        `input_dir` has them already.
     config
         Tells what bare weights belong to; a checkpoint knows by itself.
     options
@@ -149,16 +152,29 @@ def _trained(task: Task, checkpoint: str | Path, config: Config | None, device: 
 def _source(
     task: Task, trained: Trained, input_dir: str | Path | None, target_dir: str | Path | None
 ) -> Source:
-    read = ReadPolicy.model_validate(trained.config.get("read", {}))
-    if task == "vae":
-        if input_dir is not None:
-            return ImageFolder(Path(input_dir), read, field="original", prefix="")
-        return _held_out(trained, "images")
     if input_dir is None:
-        return _held_out(trained, "pairs")
+        return _held_out(trained, "images" if task == "vae" else "pairs")
+    layout = _layout(trained)
+    store = store_at(input_dir)
+    if store is not None and len(image_fields(store)) > 1:
+        return _stored(task, layout, store, target_dir)
+    if task == "vae":
+        return images_at(input_dir, layout.read, field="original")
     if target_dir is None:
-        return ImageFolder(Path(input_dir), read, field="condition", prefix="")
-    return PairFolder(Path(target_dir), Path(input_dir), read)
+        return images_at(input_dir, layout.read, field="condition")
+    return pairs_at(target_dir, input_dir, layout.read)
+
+
+def _stored(task: Task, layout: Layout, store: Store, target_dir: str | Path | None) -> Source:
+    """Return what is predicted of a store with several fields of images."""
+    if task == "vae":
+        return Map(layout.images(store.path), _rename)
+    if target_dir is None:
+        return layout.pairs(store.path)
+    raise ConfigError(
+        f"{store.path} has several fields of images, so it holds its own targets: leave out --target-dir, or "
+        "name a store with one field of images."
+    )
 
 
 def _held_out(trained: Trained, kind: str) -> Source:

@@ -1,4 +1,4 @@
-"""How a data set of images or pairs lies on disk, and which of it trains."""
+"""How a data set of images or pairs lies on disk, in folders or in a store, and which of it trains."""
 
 from __future__ import annotations
 
@@ -11,9 +11,11 @@ from pydantic import Field as Setting
 from voxloom.component import Component
 from voxloom.errors import ConfigError, DataError
 from voxloom.sample import Concat, Source, Subset
-from voxloom.sources.folder import ImageFolder, PairFolder, readable
+from voxloom.sources.folder import PairFolder, readable
 from voxloom.sources.images import ReadPolicy
+from voxloom.sources.sides import Sides
 from voxloom.sources.split import Split, split_by_fraction, subset
+from voxloom.sources.stored import MatchedImages, images_at, pairs_at, store_at
 
 __all__ = ["Layout", "Parts"]
 
@@ -21,7 +23,7 @@ Progress = Callable[[int, int], object]
 
 
 class Layout(Component):
-    """Folders of slices below `data_base_dir`, one for each side of a pair.
+    """Folders of slices below `data_base_dir`, one for each side of a pair; or a store of them.
 
     Examples
     --------
@@ -30,7 +32,9 @@ class Layout(Component):
     """
 
     data_base_dir: Path = Path("data")
-    """Folder that holds one folder of images for each side."""
+    """Folder that holds one folder (or store) of images for each side; or a store with a field for
+    each side, named as the folders would be or ``target`` and ``condition``. A VAE trains from a store
+    with one field of images too."""
     target: str = "edente"
     """Folder of the images that a translation should give."""
     condition: str = "dente"
@@ -38,7 +42,7 @@ class Layout(Component):
     data_source: str = "both"
     """What a VAE is trained on: the name of one side's folder, or ``both``."""
     val_dir: Path | None = None
-    """Folder like `data_base_dir` whose images validate; all of `data_base_dir` then trains."""
+    """Folder or store like `data_base_dir` whose images validate; all of `data_base_dir` then trains."""
     split_file: Path | None = None
     """JSON, or CSV with columns key and split, that says which keys train and which validate; a bare
     stem stands for the images of that name in every folder."""
@@ -74,15 +78,36 @@ class Layout(Component):
         )
 
     def images(self, base: Path) -> Source:
-        """Return the images of `data_source` below `base`, keys ``folder/stem``."""
-        sources = [
-            ImageFolder(base / name, self.read, prefix=name) for name in self.folders(self.data_source)
-        ]
+        """Return the images of `data_source` in `base`, keys ``folder/stem``.
+
+        Raises
+        ------
+        MissingDataError, DataError
+            When a folder is missing or holds no images, or a store is not whole.
+        ConfigError
+            When a store has no field for `data_source`.
+        """
+        if (store := store_at(base)) is not None:
+            return Sides(self.target, self.condition, self.read).images(store, self.data_source)
+        names = self.folders(self.data_source)
+        sources: list[Source] = [images_at(base / name, self.read, prefix=name) for name in names]
         return sources[0] if len(sources) == 1 else Concat(sources)
 
-    def pairs(self, base: Path) -> PairFolder:
-        """Return the pairs below `base`, keys are stems."""
-        return PairFolder(base / self.target, base / self.condition, self.read, unmatched=self.unmatched)
+    def pairs(self, base: Path) -> PairFolder | MatchedImages:
+        """Return the pairs in `base`, keys are stems.
+
+        Raises
+        ------
+        MissingDataError, DataError
+            When a folder is missing or holds no images, or a store is not whole.
+        PairingError
+            When images lack a partner, or a store does not hold two sides.
+        ConfigError
+            When a store has no field for a side.
+        """
+        if (store := store_at(base)) is not None:
+            return Sides(self.target, self.condition, self.read).pairs(store, self.unmatched)
+        return pairs_at(base / self.target, base / self.condition, self.read, unmatched=self.unmatched)
 
 
 class Parts:

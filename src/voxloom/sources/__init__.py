@@ -1,6 +1,5 @@
-"""Anything that can be read: folders of images, arrays that were written before, and parts of them."""
+"""Anything that can be read: files in folders, tables and tars, images of stores, and parts of them."""
 
-from voxloom.sources.arrays import ArrayFolder, ArrayWriter
 from voxloom.sources.columns import Files, Values
 from voxloom.sources.files import FileSource, class_folder, flat_folder, paired_folders
 from voxloom.sources.folder import ImageFolder, PairFolder, readable
@@ -13,8 +12,6 @@ from voxloom.sources.write import write_image, write_png
 
 __all__ = [
     "SUFFIXES",
-    "ArrayFolder",
-    "ArrayWriter",
     "FieldStatistics",
     "FileSource",
     "Files",

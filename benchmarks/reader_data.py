@@ -1,4 +1,4 @@
-"""Images for `readers.py` and `conversion.py`: synthetic, with a natural spectrum, the same for the same seed."""
+"""Images for `readers.py` and `conversion.py`: synthetic, of a natural spectrum, always the same."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ KINDS = {
 
 
 def fields(rng: np.random.Generator, number: int, power: float = 1.0) -> Any:
-    """Return periodic fields (number, FIELD, FIELD) of mean 0 and deviation 1 whose amplitude falls as 1/f**power."""
+    """Return fields (number, FIELD, FIELD) of mean 0 and deviation 1; amplitudes fall as 1/f**power."""
     y, x = np.fft.fftfreq(FIELD)[:, None], np.fft.rfftfreq(FIELD)[None]
     amplitude = np.maximum(np.hypot(y, x), 1 / FIELD) ** -power
     amplitude[0, 0] = 0
@@ -60,7 +60,7 @@ def colour_images(rng: np.random.Generator, kind: Kind) -> Iterator[Any]:
 
 
 def frames(rng: np.random.Generator, kind: Kind) -> Iterator[Any]:
-    """Yield what a camera gives: an offset of 100, some hundred photons over a smooth structure, their noise."""
+    """Yield what a camera gives: an offset of 100, some hundred photons of a smooth structure, noise."""
     smooth = fields(rng, 8, 2.0)
     height, width = kind.shape
     while True:
@@ -80,7 +80,10 @@ def make_case(name: str, folder: Path, scale: float = 1.0) -> Case:
     rng = np.random.default_rng(sum(map(ord, name)))
     images = (frames if kind.dtype == "uint16" else colour_images)(rng, kind)
     np.save(folder / "ids.npy", np.arange(samples))
-    sums = (_write_jpeg if kind.is_jpeg else _write_pixels)(folder, images, samples, kind)
+    if kind.is_jpeg:
+        sums = _write_jpeg(folder, images, samples)
+    else:
+        sums = _write_pixels(folder, images, samples, kind)
     mixed = sum(number * value for number, value in enumerate(sums)) % 2**61
     case = Case(folder, name, samples, kind.shape, kind.dtype, kind.is_jpeg, sum(sums), mixed)
     case.save()
@@ -102,7 +105,7 @@ def _write_pixels(folder: Path, images: Iterator[Any], samples: int, kind: Kind)
     return sums
 
 
-def _write_jpeg(folder: Path, images: Iterator[Any], samples: int, kind: Kind) -> list[int]:
+def _write_jpeg(folder: Path, images: Iterator[Any], samples: int) -> list[int]:
     import simplejpeg
 
     sums, offsets = [], [0]

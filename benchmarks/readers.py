@@ -1,4 +1,4 @@
-"""How fast stores are read: voxloom's, other packages' in environments of their own, and what bounds them all.
+"""How fast stores are read: voxloom's, other packages', each in its environment, and what bounds all.
 
     .venv/bin/python benchmarks/readers.py --scale 0.05 --rounds 2            # does it run
     .venv/bin/python benchmarks/readers.py --environments ENVS --peers all --output readers.md
@@ -32,7 +32,7 @@ from reader_data import KINDS, make_case, progress
 
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE / "peers"))
-from environments import PEERS, NotInstalledError, python_of
+from environments import PEERS, NotInstalledError, python_of  # noqa: E402
 
 RAW = ("memmap", "arrow", "hdf5")
 SINGLE = {name: "1" for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")}

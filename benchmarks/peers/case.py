@@ -19,7 +19,7 @@ import numpy as np
 class Case:
     """Images of one size, as pixels or as JPEG files, and the truth about them.
 
-    The folder holds ``images.npy`` (pixels), or ``blob.bin`` and ``offsets.npy`` (JPEG), ``ids.npy`` and ``case.json``.
+    The folder holds ``images.npy`` (pixels), or ``blob.bin`` and ``offsets.npy`` (JPEG), and ``ids.npy``.
     """
 
     folder: Path
@@ -32,7 +32,7 @@ class Case:
     total: int
     """Sum of all bytes of all decoded images."""
     mixed: int
-    """Sum over the images of their number times the sum of their bytes, modulo 2**61: do ids and images fit?"""
+    """Sum of each image's number times the sum of its bytes, modulo 2**61: do ids and images fit?"""
     batch_size: int = 64
 
     @classmethod

@@ -115,7 +115,7 @@ def main() -> None:
                 epoch = epoch or module.reader(case, Path(folder), variant)
                 seed = int(arguments[0])
                 answer = check(case, epoch(seed)) if order == "check" else timed(case, epoch, seed)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - whatever a library raises goes into the table
             traceback.print_exc()
             answer = {"error": f"{type(error).__name__}: {error}".splitlines()[0][:200]}
         print(json.dumps(answer), file=answers, flush=True)

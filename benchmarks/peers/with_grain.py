@@ -1,4 +1,8 @@
-"""grain over array_record: records of one sample each, read by its MapDataset; a variant is its number of threads."""
+"""grain over array_record: records of one sample each, read by its MapDataset.
+
+A variant is its number of threads.
+"""
+# ruff: noqa: ARG001 - all scripts have the same two functions
 
 from __future__ import annotations
 

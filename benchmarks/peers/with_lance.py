@@ -1,4 +1,5 @@
 """pylance: one Lance dataset, rows taken by number, a batch at a time."""
+# ruff: noqa: ARG001 - all scripts have the same two functions
 
 from __future__ import annotations
 

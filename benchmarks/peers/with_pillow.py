@@ -2,6 +2,7 @@
 
 JPEG files as they are; pixels as PNG files.
 """
+# ruff: noqa: ARG001 - all scripts have the same two functions
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
 """The floors: one gather a batch from a mapped array, and JPEG decoded from one mapped blob into place."""
+# ruff: noqa: ARG001 - all scripts have the same two functions
 
 from __future__ import annotations
 

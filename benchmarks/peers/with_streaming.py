@@ -3,6 +3,7 @@
 ``own`` stores arrays of one shape, or JPEG that Pillow decodes; ``bytes`` stores bytes, which we copy, or
 decode by simplejpeg, into place.
 """
+# ruff: noqa: ARG005 - all scripts have the same two functions
 
 from __future__ import annotations
 

@@ -3,6 +3,7 @@
 ``own`` decodes JPEG by its own decoder (Pillow); ``bytes`` leaves bytes, which we copy, or decode by
 simplejpeg, into place.
 """
+# ruff: noqa: ARG001 - all scripts have the same two functions
 
 from __future__ import annotations
 

@@ -11,23 +11,42 @@ from typing import Any
 __version__ = "0.1.0"
 
 _HOME = {
-    "Concat": "voxloom.sample",
-    "Field": "voxloom.sample",
-    "Map": "voxloom.sample",
-    "Sample": "voxloom.sample",
-    "Schema": "voxloom.sample",
-    "Source": "voxloom.sample",
-    "Subset": "voxloom.sample",
-    "VoxloomError": "voxloom.errors",
+    "Concat": "voxloom.sample:Concat",
+    "Field": "voxloom.sample:Field",
+    "Map": "voxloom.sample:Map",
+    "Sample": "voxloom.sample:Sample",
+    "Schema": "voxloom.sample:Schema",
+    "Source": "voxloom.sample:Source",
+    "Store": "voxloom.formats.store:Store",
+    "Subset": "voxloom.sample:Subset",
+    "VoxloomError": "voxloom.errors:VoxloomError",
+    "convert": "voxloom.conversion.convert:convert",
+    "open": "voxloom.sources.opening:open_source",
+    "verify": "voxloom.conversion.verify:verify",
 }
 
-__all__ = ["Concat", "Field", "Map", "Sample", "Schema", "Source", "Subset", "VoxloomError", "__version__"]
+__all__ = [
+    "Concat",
+    "Field",
+    "Map",
+    "Sample",
+    "Schema",
+    "Source",
+    "Store",
+    "Subset",
+    "VoxloomError",
+    "__version__",
+    "convert",
+    "open",
+    "verify",
+]
 
 
 def __getattr__(name: str) -> Any:
     if name not in _HOME:
         raise AttributeError(f"module 'voxloom' has no attribute {name!r}")
-    return getattr(import_module(_HOME[name]), name)
+    module, _, attribute = _HOME[name].partition(":")
+    return getattr(import_module(module), attribute)
 
 
 def __dir__() -> list[str]:

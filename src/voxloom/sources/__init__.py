@@ -5,9 +5,12 @@ from voxloom.sources.files import FileSource, class_folder, flat_folder, paired_
 from voxloom.sources.folder import ImageFolder, PairFolder, readable
 from voxloom.sources.images import SUFFIXES, ReadPolicy, list_images, read_image, stem_of
 from voxloom.sources.layout import Layout, Parts
+from voxloom.sources.older_layout import OlderFolder
+from voxloom.sources.opening import open_source
 from voxloom.sources.split import Split, split_by_fraction, subset
 from voxloom.sources.statistics import FieldStatistics, Statistics, describe
 from voxloom.sources.table import table
+from voxloom.sources.webdataset import TarFolder
 from voxloom.sources.write import write_image, write_png
 
 __all__ = [
@@ -17,16 +20,19 @@ __all__ = [
     "Files",
     "ImageFolder",
     "Layout",
+    "OlderFolder",
     "PairFolder",
     "Parts",
     "ReadPolicy",
     "Split",
     "Statistics",
+    "TarFolder",
     "Values",
     "class_folder",
     "describe",
     "flat_folder",
     "list_images",
+    "open_source",
     "paired_folders",
     "read_image",
     "readable",

@@ -12,7 +12,7 @@ from voxloom.errors import DataError, MissingDataError, UnreadableImageError
 from voxloom.formats.encoding import decode, header
 from voxloom.sample import Array, Field, Kind
 
-__all__ = ["Files", "Values", "file_field", "kind_of", "read_bytes", "size_of"]
+__all__ = ["Files", "Values", "axes_of", "file_field", "kind_of", "read_bytes", "size_of"]
 
 StrPath = str | os.PathLike[str]
 
@@ -77,6 +77,22 @@ class Values:
     def typed(self, name: str) -> Field:
         """Return the field under this name."""
         return self.field if self.field.name == name else self.field.model_copy(update={"name": name})
+
+
+def axes_of(shape: tuple[int, ...]) -> str:
+    """Return the axes that an array of this shape most likely has: channels are last if there are 1 to 4.
+
+    Examples
+    --------
+    >>> axes_of(()), axes_of((64, 48)), axes_of((64, 48, 3)), axes_of((16, 64, 48))
+    ('', 'yx', 'yxc', 'cyx')
+    """
+    if len(shape) < 3:
+        return ("", "c", "yx")[len(shape)]
+    if len(shape) > 4:
+        raise DataError(f"an array of shape {shape}: expected up to 4 axes.")
+    spatial = "zyx"[4 - len(shape) :]
+    return f"{spatial}c" if shape[-1] <= 4 else f"c{spatial}"
 
 
 def kind_of(name: str) -> Kind:

@@ -1,0 +1,202 @@
+"""One door for all that can be read: what lies at a path decides which source opens it."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Literal, get_args
+
+from voxloom.errors import ConfigError, DataError, MissingDataError
+from voxloom.formats.manifest import JOURNAL, MANIFEST, Manifest
+from voxloom.formats.store import Store
+from voxloom.registry import did_you_mean
+from voxloom.sample import Source
+from voxloom.sources.files import class_folder, flat_folder, paired_folders
+from voxloom.sources.listing import list_folder, list_tree
+from voxloom.sources.older_layout import OlderFolder, is_older
+from voxloom.sources.table import TABLE_SUFFIXES, table
+from voxloom.sources.webdataset import TarFolder
+
+__all__ = ["OpenAs", "open_source"]
+
+OpenAs = Literal["auto", "classes", "flat", "pairs", "store", "table", "tar", "older"]
+"""How `open_source` reads what lies at a path; ``auto`` looks."""
+
+StrPath = str | os.PathLike[str]
+
+_MASKS = re.compile(r"(masks?|labels?|annotations?|segmentations?)([-_ ].*)?", re.IGNORECASE)
+_PARTS = {"train", "training", "val", "valid", "validation", "test", "testing", "eval"}
+
+
+def open_source(
+    path: StrPath, *, layout: OpenAs = "auto", fields: Mapping[str, str] | None = None, verify: bool = False
+) -> Source:
+    """Open a store, a folder of images, a table or tars; `voxloom.open` is this function.
+
+    Parameters
+    ----------
+    path
+        Where the data lies.
+    layout
+        What it is: ``store``; ``classes``, a folder for each class; ``flat``, images in one folder;
+        ``pairs``, folders whose files belong together by their stems; ``table``, a CSV, TSV or Parquet file;
+        ``tar``, WebDataset's shards; ``older``, a folder of the Dataset Conversion Library. ``auto`` looks,
+        and refuses what could be meant in two ways.
+    fields
+        For pairs, the folder of each field below `path`, for instance ``{"image": "jpg", "mask": "png"}``.
+    verify
+        For a store, check each shard's digest when it is first touched.
+
+    Returns
+    -------
+    Source
+        The samples; nothing but names and indexes has been read.
+
+    Raises
+    ------
+    MissingDataError
+        If there is nothing, or nothing that can be read; the message says what there is.
+    UnfinishedStoreError
+        If it is a store whose conversion has not ended.
+    DataError
+        If it could be meant in two ways, or cannot be used; the message says which layouts there are.
+    ConfigError
+        If the options do not go together.
+
+    Examples
+    --------
+    >>> from tempfile import mkdtemp
+    >>> from PIL import Image
+    >>> root = Path(mkdtemp())
+    >>> for name in ("cat/1.png", "dog/1.png"):
+    ...     (root / name).parent.mkdir()
+    ...     Image.new("L", (5, 4)).save(root / name)
+    >>> list(open_source(root)[0]), list(open_source(root / "cat")[0])
+    (['image', 'label'], ['image'])
+    """
+    path = Path(path)
+    if layout not in get_args(OpenAs):
+        known = ", ".join(get_args(OpenAs))
+        raise ConfigError(f"layout {layout!r}. Known: {known}.{did_you_mean(layout, get_args(OpenAs))}")
+    if fields is not None and layout not in ("auto", "pairs"):
+        raise ConfigError(f"fields={dict(fields)} with layout {layout!r}: fields name the folders of pairs.")
+    if not path.exists():
+        raise MissingDataError(f"{path}: no such file or folder. Expected a store, images, a table or tars.")
+    found = ("pairs" if fields is not None else _looked_up(path)) if layout == "auto" else layout
+    if verify and found != "store":
+        raise ConfigError(f"{path} is no store, and verify checks the digests of a store alone.")
+    if found == "store":
+        return Store(path, verify=verify)
+    return _pairs(path, fields) if found == "pairs" else _OPENERS[found](path)
+
+
+_OPENERS: dict[str, Callable[[Path], Source]] = {
+    "classes": class_folder,
+    "flat": flat_folder,
+    "table": table,
+    "tar": TarFolder,
+    "older": OlderFolder,
+}
+
+
+def _looked_up(path: Path) -> str:
+    """Return the layout of what lies at a path."""
+    if not path.is_dir():
+        return _of_file(path)
+    if _is_store(path):
+        return "store"
+    if is_older(path):
+        return "older"
+    names = sorted(entry.name for entry in path.iterdir() if not entry.name.startswith("."))
+    tars = [name for name in names if name.lower().endswith(".tar")]
+    tables = [name for name in names if name.lower().endswith(TABLE_SUFFIXES)]
+    return _of_folder(path, tars, tables)
+
+
+def _of_file(path: Path) -> str:
+    suffix = path.suffix.lower()
+    if suffix in TABLE_SUFFIXES:
+        return "table"
+    if suffix == ".tar":
+        return "tar"
+    raise DataError(
+        f"{path}: a file that ends in {path.suffix!r}. Expected a folder, a tar, or a table that ends in "
+        f"{', '.join(TABLE_SUFFIXES)}; for one image, name its folder."
+    )
+
+
+def _is_store(path: Path) -> bool:
+    """Whether a folder is a store, whole or half made; a damaged one raises."""
+    if not (path / MANIFEST).exists() and not (path / JOURNAL / "plan.json").exists():
+        return False
+    try:
+        Manifest.read(path)
+    except MissingDataError:  # the manifest of something else
+        return False
+    return True
+
+
+def _of_folder(path: Path, tars: list[str], tables: list[str]) -> str:
+    direct, below = list_folder(str(path)), list_tree(str(path))
+    classes = sorted({file.partition("/")[0] for file in below.files})
+    found = _found(len(direct.files), len(below.files), classes, tars, tables)
+    options = {
+        "tar": bool(tars),
+        "flat": bool(direct.files),
+        "classes": bool(classes),
+        # A table among the folders of several classes is a stray file; with one folder it lists its images.
+        "table": bool(tables) and len(classes) < 2,
+    }
+    chosen = [layout for layout, there in options.items() if there]
+    if not chosen:
+        raise MissingDataError(
+            f"{path}: nothing here that can be read; found {direct.ignored}. Expected a store, images in "
+            "this folder or in a folder for each class, a table or tars."
+        )
+    if len(chosen) > 1 or (set(map(str.lower, classes)) <= _PARTS and classes):
+        raise DataError(_ambiguous(path, found, chosen, tables))
+    if chosen == ["classes"] and _mask_folder(path, classes) is not None:
+        return "pairs"
+    return chosen[0]
+
+
+def _found(direct: int, below: int, classes: list[str], tars: list[str], tables: list[str]) -> str:
+    parts = {
+        f"{direct} images": direct,
+        f"{below} images in {len(classes)} folders ({', '.join(classes[:5])})": below,
+        f"{len(tars)} tars": len(tars),
+        f"tables ({', '.join(tables[:5])})": len(tables),
+    }
+    return ", ".join(part for part, count in parts.items() if count)
+
+
+def _ambiguous(path: Path, found: str, chosen: list[str], tables: list[str]) -> str:
+    ways = [f"layout={layout!r}" for layout in chosen if layout != "table"]
+    ways += [f"the table itself, {path / tables[0]}" for _ in tables[:1] if "table" in chosen]
+    ways += ["the folder of one part"] if chosen == ["classes"] else []
+    return f"{path}: could be meant in more than one way: found {found}. Open it with {' or '.join(ways)}."
+
+
+def _mask_folder(path: Path, folders: list[str]) -> str | None:
+    """Return the folder of masks, if there are two and their files belong together."""
+    masks = [name for name in folders if _MASKS.fullmatch(name)]
+    if len(folders) != 2 or len(masks) != 1:
+        return None
+    stems = [{os.path.splitext(file)[0] for file in list_folder(str(path / name)).files} for name in folders]
+    return masks[0] if stems[0] & stems[1] else None
+
+
+def _pairs(path: Path, fields: Mapping[str, str] | None) -> Source:
+    if fields is None:
+        folders = list_folder(str(path)).folders
+        masks = _mask_folder(path, folders)
+        if masks is None:
+            raise DataError(
+                f"{path}: which folders belong together? Found {', '.join(folders) or 'none'}. Name the "
+                'folder of each field, for instance fields={"image": "images", "mask": "masks"}.'
+            )
+        image = next(name for name in folders if name != masks)
+        fields = {"image": image, "mask": masks}
+    return paired_folders({name: path / folder for name, folder in fields.items()})

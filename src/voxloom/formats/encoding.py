@@ -186,7 +186,7 @@ def encode(
 def _channels_last(array: Array, axes: str | None, *, name: str) -> Array:
     """Return (height, width) or (height, width, channels)."""
     natural = axes if axes is not None else "yxc"[: array.ndim]
-    if array.ndim != len(natural):
+    if array.ndim != len(natural) or not {"y", "x"} <= set(natural):
         raise DataError(f"{name}: shape {array.shape} with axes {natural!r}; expected the axes of one image.")
     pixels = arranged(array, natural, "yxc" if "c" in natural else "yx", name=name)
     pixels = pixels[..., 0] if pixels.ndim == 3 and pixels.shape[-1] == 1 else pixels

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from voxloom.formats import jpeg, packed, pillow, png, tiff
-from voxloom.formats.pixels import Data, damage_named, unreadable
+from voxloom.formats.pixels import Data, damage_named, refuse_impossible, unreadable
 from voxloom.sample import Kind
 
 __all__ = ["Header", "header", "sniff", "suffix_of"]
@@ -137,6 +137,7 @@ def header(data: Data, *, name: str = "", kind: Kind = "image") -> Header:
 
 def _jpeg_header(data: Data, *, name: str) -> Header:
     height, width, space = jpeg.size_of(data, None)
+    refuse_impossible((height, width), 1, len(data), ratio=None, name=name)
     mode = jpeg.MODES.get(space)
     return _header_of("jpeg", (height, width), mode) if mode else _pillow_header(data, "jpeg", name=name)
 

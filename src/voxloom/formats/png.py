@@ -89,7 +89,7 @@ def decode(data: Data, head: PngHeader) -> Array | None:
 
     1 bit of grey becomes bool, as in Pillow; 16 bits stay 16 bits, also those of colours.
     """
-    if head.color == 3 or head.keyed or head.depth in (2, 4):
+    if head.color == 3 or head.depth in (2, 4) or (head.keyed and head.depth < 16):
         return None
     data = bytes(data)
     if head.depth == 8 and head.channels in _MODES:
@@ -97,6 +97,8 @@ def decode(data: Data, head: PngHeader) -> Array | None:
         if pixels is not None:
             return pixels[..., 0] if head.channels == 1 else pixels
     pixels = imagecodecs.png_decode(data)
+    if head.keyed:  # libpng makes alpha of it
+        return np.ascontiguousarray(pixels[..., : head.channels].squeeze(-1 if head.channels == 1 else ()))
     return pixels > 0 if head.depth == 1 else pixels
 
 

@@ -1,19 +1,24 @@
 from __future__ import annotations
 
+import pickle
+
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from voxloom.errors import ConfigError
-from voxloom.loading import Order
+from voxloom.loading import Order, balanced_weights
 
 settings = st.fixed_dictionaries(
     {
         "length": st.integers(0, 40),
         "batch_size": st.integers(1, 7),
         "seed": st.integers(0, 3),
-        "shuffle": st.booleans(),
+        "shuffle": st.sampled_from([False, True, "full", "block"]),
+        "block_size": st.integers(1, 5),
+        "mixed_blocks": st.integers(1, 3),
         "world": st.integers(1, 5),
         "drop_last": st.booleans(),
     }
@@ -94,7 +99,13 @@ def test_without_shuffling_each_epoch_goes_by_index():
     assert order.batch(0).indices == order.batch(7).indices == [0, 1, 2, 3]
 
 
+BLOCK, WEIGHTED = [5, 4, 6, 7, 2, 1, 3, 0], [6, 6, 1, 5, 7, 7, 7, 7]
+
+
 def test_the_order_is_frozen_across_releases():
+    block = {"shuffle": "block", "block_size": 2, "mixed_blocks": 2}
+    assert Order(length=8, batch_size=8, seed=42, **block).batch(3).indices == BLOCK
+    assert Order(length=8, batch_size=8, seed=42, weights=range(8)).batch(3).indices == WEIGHTED
     # A resumed run goes on in the order in which it was begun: this list may never change.
     assert Order(length=8, batch_size=8, seed=42).batch(0).indices == [2, 7, 1, 5, 6, 3, 0, 4]
     assert Order(length=8, batch_size=8, seed=42).batch(3).indices == [5, 0, 2, 4, 6, 1, 3, 7]
@@ -116,3 +127,66 @@ def test_too_little_data_for_a_batch_says_so(options, words):
 def test_a_rank_outside_the_world_is_refused():
     with pytest.raises(ValidationError, match=r"rank 2 of 2: expected a rank in \[0, 2\)"):
         Order(length=3, batch_size=1, rank=2, world=2)
+
+
+@given(settings)
+def test_with_padding_ranks_have_equal_numbers_and_no_sample_is_missing(options):
+    shares = [epoch_shares(order) for order in ranks(options | {"pad": True, "drop_last": False})]
+    for at_step in zip(*shares, strict=True):
+        assert len({len(share.indices) for share in at_step}) == 1
+        assert {share.weight for share in at_step} == {1.0}
+    seen = [i for of_rank in shares for share in of_rank for i in share.indices]
+    assert set(seen) == set(range(options["length"]))
+    assert len(seen) == -(-options["length"] // options["world"]) * options["world"]
+
+
+def test_blocks_stay_together_and_those_that_are_mixed_are_mixed():
+    order = Order(length=1000, batch_size=1000, shuffle="block", block_size=10, mixed_blocks=5)
+    indices = np.array(order.batch(0).indices)
+    for window in indices.reshape(-1, 50):
+        blocks, counts = np.unique(window // 10, return_counts=True)
+        assert (len(blocks), set(counts)) == (5, {10})
+    assert np.abs(np.diff(indices)).mean() > 100
+    assert order.batch(1).indices != indices.tolist()
+    one = Order(length=1000, batch_size=50, shuffle="block", block_size=10, mixed_blocks=100)
+    assert len({i // 10 for i in one.batch(0).indices}) > 20
+
+
+def test_weights_draw_with_replacement_as_often_as_they_say():
+    labels = np.repeat([0, 1, 2], [900, 90, 10])
+    order = Order(length=1000, batch_size=100, seed=3, weights=balanced_weights(labels))
+    drawn = [i for step in range(50) for i in order.batch(step).indices]
+    shares = np.bincount(labels[drawn]) / len(drawn)
+    assert shares == pytest.approx([1 / 3] * 3, abs=0.03)
+    assert order.batch(7) == pickle.loads(pickle.dumps(order)).batch(7)
+    assert order == pickle.loads(pickle.dumps(order))
+    assert hash(order) == hash(pickle.loads(pickle.dumps(order)))
+    halves = [
+        Order(length=1000, batch_size=50, seed=3, rank=r, world=2, weights=order.weights) for r in (0, 1)
+    ]
+    both = [half.batch(4).indices for half in halves]
+    assert [*map(list, zip(*both, strict=True))] == np.reshape(order.batch(4).indices, (-1, 2)).tolist()
+    assert Order.model_validate(order.model_dump(mode="json")) == order
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"weights": [1.0, 2.0]}, "2 weights for 3 samples"),
+        ({"weights": [1, 1, 1], "shuffle": False}, "weights with shuffle=False"),
+        ({"weights": [1, 1, 1], "shuffle": "block"}, "weights with shuffle='block'"),
+        ({"weights": [1, -1, 1]}, "weight -1.0 of sample 1"),
+        ({"weights": [0, 0, 0]}, "3 weights that are all 0"),
+        ({"weights": [[1, 1, 1]]}, "weights of shape"),
+        ({"shuffle": "blocks"}, "shuffle"),
+    ],
+)
+def test_orders_that_cannot_be_meant_are_refused(options, words):
+    with pytest.raises(ValueError, match=words):
+        Order(length=3, batch_size=1, **options)
+
+
+def test_a_sample_of_no_weight_is_never_drawn():
+    order = Order(length=4, batch_size=4, weights=[0, 1, 3, 0])
+    drawn = [i for step in range(500) for i in order.batch(step).indices]
+    assert np.bincount(drawn, minlength=4) / 2000 == pytest.approx([0, 0.25, 0.75, 0], abs=0.03)

@@ -1,0 +1,58 @@
+from __future__ import annotations
+
+import pickle
+
+import numpy as np
+import pytest
+import torch
+
+from voxloom.loading.ring import Ring
+
+
+def ring(most=3):
+    return Ring(4, (2, 3), "uint8", most=most)
+
+
+def address(array):
+    return array.__array_interface__["data"][0]
+
+
+def test_a_buffer_goes_round_once_nobody_holds_it():
+    buffers = ring()
+    assert len({address(buffers.take(4)) for _ in range(9)}) == 1
+    assert buffers.take(2).shape == (2, 2, 3)
+
+
+@pytest.mark.parametrize(
+    "held",
+    [
+        lambda array: array,
+        torch.from_numpy,
+        lambda array: torch.from_numpy(array)[1:].permute(0, 2, 1),
+        lambda array: torch.from_numpy(array).detach().view(-1)[:1],
+        lambda array: torch.from_numpy(array).numpy()[1:],
+        lambda array: torch.from_numpy(array).untyped_storage(),
+        lambda array: np.from_dlpack(torch.from_numpy(array)),
+    ],
+)
+def test_whatever_shares_the_memory_holds_it(held):
+    buffers = ring()
+    kept = held(buffers.take(4))
+    others = {address(buffers.take(4)) for _ in range(9)}
+    assert len(others) == 1
+    del kept
+    assert {address(buffers.take(4)) for _ in range(2)} > others
+
+
+def test_who_keeps_all_gets_a_buffer_for_each_and_the_ring_stays_small():
+    buffers = ring(most=3)
+    kept = [buffers.take(4) for _ in range(20)]
+    assert len({address(array) for array in kept}) == 20
+    assert len(buffers._slots) <= 4
+
+
+def test_a_ring_travels_without_its_buffers():
+    buffers = ring()
+    kept = buffers.take(4)
+    copy = pickle.loads(pickle.dumps(buffers))
+    assert (copy.take(3).shape, copy.take(3).dtype, kept.shape) == ((3, 2, 3), np.uint8, (4, 2, 3))

@@ -362,7 +362,7 @@ class Trainer:
 
     def _to_device(self, batch: Batch) -> Batch:
         layout = torch.channels_last if self.settings.channels_last else None
-        return batch.to(self.job.device, non_blocking=True, memory_format=layout)
+        return batch.to(self.job.device, non_blocking=True, memory_format=layout).float()
 
     def _autocast(self) -> AbstractContextManager[Any]:
         dtype = _DTYPES[self.settings.precision]

@@ -35,6 +35,7 @@ sys.path.insert(0, str(HERE / "peers"))
 from environments import PEERS, NotInstalledError, python_of  # noqa: E402
 
 RAW = ("memmap", "arrow", "hdf5")
+WAYS = {"loader": "Loader", "thread": "Loader, one thread reads ahead", "gather": "bare gather"}
 SINGLE = {name: "1" for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")}
 FRAMES = "no reader here: it has no lossless 16-bit encoding of its own"
 
@@ -94,12 +95,12 @@ def own(case: str) -> Iterator[Reader]:
     reference = "jpeg" if case == "jpeg" else "raw"
     yield Reader(f"ref-{reference}", "with_reference", reference, "the floor", store="reference")
     variants = {
-        "jpeg": ["arrow:loader", "tar:loader", "parquet:loader", "arrow:gather"],
+        "jpeg": ["arrow:loader", "tar:loader", "parquet:loader", "arrow:thread", "arrow:gather"],
         "frames": ["memmap:loader", "arrow+blosc:loader", "hdf5+blosc:loader", "arrow+blosc:gather"],
-    }.get(case, [*(f"{name}:loader" for name in RAW), "tar:loader", *(f"{name}:gather" for name in RAW)])
+    }.get(case, [f"{name}:{way}" for way in WAYS for name in RAW] + ["tar:loader"])
     for variant in variants:
         store, _, way = variant.partition(":")
-        note = "Loader" if way == "loader" else "bare gather"
+        note = WAYS[way]
         yield Reader(f"voxloom {store}", "with_voxloom", variant, note, store=f"voxloom-{store}")
 
 

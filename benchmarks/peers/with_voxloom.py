@@ -1,6 +1,7 @@
 """voxloom's own stores, through its Loader and through a bare gather a batch.
 
-A variant is FORMAT[+ENCODING]:loader or FORMAT[+ENCODING]:gather.
+A variant is FORMAT[+ENCODING]:WAY: ``loader`` reads a batch when it is asked for, ``thread`` reads ahead in
+one thread, ``gather`` does without a Loader.
 """
 
 from __future__ import annotations
@@ -13,8 +14,8 @@ import numpy as np
 import torch
 from case import Case
 
-import voxloom
-from voxloom.formats import Store
+from voxloom.conversion import convert
+from voxloom.formats.store import Store
 from voxloom.loading import Loader, Order
 from voxloom.sample import Cell, Field, Sample, Schema, Source
 
@@ -54,21 +55,20 @@ class CaseSource(Source):
 def write(case: Case, folder: Path, variant: str) -> None:
     name, _, encoding = variant.partition(":")[0].partition("+")
     settings: dict[str, Any] = {"encoding": encoding} if encoding else {}
-    voxloom.convert(CaseSource(case), folder, format=name, **settings)
+    convert(CaseSource(case), folder, format=name, **settings)
 
 
 def reader(case: Case, folder: Path, variant: str) -> Callable[[int], Any]:
     store = Store(folder)
-    return {"loader": through_loader, "gather": through_gather}[variant.partition(":")[2]](case, store)
+    way = variant.partition(":")[2]
+    return through_gather(case, store) if way == "gather" else through_loader(case, store, way == "thread")
 
 
-def through_loader(case: Case, store: Store) -> Callable[[int], Any]:
-    def epoch(seed: int) -> Any:
-        order = Order(length=len(store), batch_size=case.batch_size, seed=seed)
-        for batch in Loader(store, None, order=order, seed=seed):
-            yield batch["id"], batch["image"]
-
-    return epoch
+def through_loader(case: Case, store: Store, reads_ahead: bool) -> Callable[[int], Any]:
+    order = Order(length=len(store), batch_size=case.batch_size)
+    loader = Loader(store, None, order=order, seed=0, num_workers=int(reads_ahead))
+    # each iteration is an epoch, in an order of its own
+    return lambda seed: ((batch["id"], batch["image"]) for batch in loader)  # noqa: ARG005
 
 
 def through_gather(case: Case, store: Store) -> Callable[[int], Any]:

@@ -1,0 +1,144 @@
+"""What `inspect` has found, as lines for a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from voxloom.jobs.amounts import size_text
+from voxloom.jobs.inspection import FieldFacts, Inspection
+from voxloom.sources import FieldStatistics
+
+__all__ = ["listing"]
+
+_BAR = 40  # letters
+_CLASSES = 40  # more of them are shown by the largest and the smallest alone
+_ENDS = 10
+_SKIPPED = 10
+
+
+def listing(found: Inspection) -> str:
+    """Return lines for a terminal: counts, a table of the fields, bars of the classes, what is odd.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from voxloom.jobs.inspection import inspect
+    >>> from voxloom.sample import Field, Sample, Schema, Source
+    >>> class Pets(Source):
+    ...     schema = Schema([Field(name="pet", kind="class", axes="", categories=("cat", "dog"))])
+    ...     keys = ("1", "2", "3")
+    ...     def read(self, index):
+    ...         return Sample(self.keys[index], self.schema, {"pet": np.array(index > 0, "int64")})
+    >>> print("\\n".join(listing(inspect(Pets())).splitlines()[-5:-2]))
+    pet: 2 classes
+      cat  1  ####################
+      dog  2  ########################################
+    """
+    return "\n".join([*_head(found), "", *_table(_rows(found)), *_classes(found), *_problems(found)])
+
+
+def _head(found: Inspection) -> Iterator[str]:
+    yield found.source
+    if found.store is None:
+        yield f"{found.samples} samples"
+        return
+    store = found.store
+    ratio = f", compressed {found.compression:.3g}:1" if found.compression else ""
+    shards = f"{store.shards} shards of {store.format}"
+    yield f"{found.samples} samples in {shards}, {size_text(store.bytes)}{ratio}"
+    yield f"written by {store.producer}"
+    settings = store.facts.get("conversion")
+    if isinstance(settings, Mapping):
+        yield "settings: " + ", ".join(
+            f"{name} {value}" for name, value in settings.items() if value is not None
+        )
+
+
+def _rows(found: Inspection) -> Iterator[Sequence[str]]:
+    yield ("field", "kind", "axes", "type", "shape", "range", "mean", "stored as")
+    for facts in found.fields:
+        numbers, field = facts.statistics, facts.field
+        yield (
+            field.name,
+            field.kind,
+            field.axes or "-",
+            " ".join(numbers.dtypes) if numbers else field.dtype,
+            _shape(facts),
+            numbers.range_text if numbers and field.kind != "class" else "",
+            f"{numbers.mean:.6g}" if numbers and numbers.mean is not None and field.kind != "class" else "",
+            ", ".join(_stored(facts)),
+        )
+
+
+def _shape(facts: FieldFacts) -> str:
+    """Return the extents, a range for each that differs: ``120-640 x 200-500 x 3``."""
+    if facts.statistics is None:
+        return ""
+    shapes = facts.statistics.shapes
+    if len({len(shape) for shape in shapes}) != 1:
+        return str(facts.statistics.shape_text)
+    sides = [(min(side), max(side)) for side in zip(*shapes, strict=True)]
+    return " x ".join(str(low) if low == high else f"{low}-{high}" for low, high in sides) or "one value"
+
+
+def _stored(facts: FieldFacts) -> Iterator[str]:
+    if facts.encoding is not None:
+        yield facts.encoding
+    for counts in (facts.files, facts.modes):
+        if counts:
+            single = len(counts) == 1
+            yield " ".join(name if single else f"{name} ({number})" for name, number in counts.items())
+    if facts.files and facts.stored_bytes:
+        yield f"compressed {facts.decoded_bytes / facts.stored_bytes:.3g}:1"
+
+
+def _table(rows: Iterator[Sequence[str]]) -> list[str]:
+    listed = list(rows)
+    widths = [max(map(len, column)) for column in zip(*listed, strict=True)]
+    return ["  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)).rstrip() for row in listed]
+
+
+def _classes(found: Inspection) -> Iterator[str]:
+    for name, counts in found.classes.items():
+        empty = sum(1 for count in counts.values() if not count)
+        yield ""
+        yield f"{name}: {len(counts)} classes" + (f", {empty} of them empty" if empty else "")
+        if len(counts) <= _CLASSES:
+            yield from _bars(list(counts.items()))
+            continue
+        ordered = sorted(counts.items(), key=lambda item: -item[1])
+        lines = list(_bars(ordered[:_ENDS] + ordered[-_ENDS:]))
+        yield from [*lines[:_ENDS], f"  ... {len(counts) - 2 * _ENDS} classes between", *lines[_ENDS:]]
+
+
+def _bars(counts: Sequence[tuple[str, int]]) -> Iterator[str]:
+    largest = max((count for _, count in counts), default=0)
+    width = max((len(category) for category, _ in counts), default=0)
+    for category, count in counts:
+        bar = "#" * round(_BAR * count / max(1, largest))
+        yield f"  {category.ljust(width)}  {str(count).rjust(len(str(largest)))}  {bar}".rstrip()
+
+
+def _problems(found: Inspection) -> Iterator[str]:
+    yield ""
+    yield f"(types, shapes and values over {found.sampled} samples, evenly spread)"
+    for facts in found.fields:
+        for words, keys in _odd(facts.statistics):
+            yield f"{len(keys)} of them {words} in {facts.field.name!r}: {', '.join(keys[:5])}"
+    for key, reason in found.unreadable.items():
+        yield f"not readable: {key}: {reason}"
+    skipped = found.store.skipped if found.store else ()
+    if skipped:
+        yield f"{len(skipped)} samples were left out when it was written:"
+        yield from (f"  {key}: {reason}" for key, reason in skipped[:_SKIPPED])
+        if len(skipped) > _SKIPPED:
+            yield f"  ... and {len(skipped) - _SKIPPED} more (--json lists all)"
+
+
+def _odd(statistics: FieldStatistics | None) -> Iterator[tuple[str, Sequence[str]]]:
+    if statistics is None or any(not shape for shape in statistics.shapes):
+        return
+    if statistics.blank:
+        yield "hold zeros only", statistics.blank
+    if statistics.nonfinite:
+        yield "hold NaN or infinite values", statistics.nonfinite

@@ -1,0 +1,378 @@
+"""What bounds the reading of a source: its storage, its decoding, or the making of batches.
+
+Three stages are timed, each with what comes before it: **storage** fetches the cells as they lie at
+rest, **decoding** makes samples of them, and the **loader** makes batches, with a number of workers.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import count
+from pathlib import Path
+from typing import Annotated, Literal
+
+import numpy as np
+from pydantic import Field as Setting
+
+from voxloom.component import Component
+from voxloom.errors import DataError, SchemaError
+from voxloom.loading.loader import Loader
+from voxloom.loading.order import Order
+from voxloom.sample import Source
+
+__all__ = ["Bench", "BenchRow", "BenchSettings", "bench", "evict"]
+
+try:
+    import resource
+except ImportError:  # Windows, which cannot put a file out of memory either
+    resource = None  # type: ignore[assignment]
+
+Stage = Literal["storage", "decoding", "loader"]
+Work = Iterator[tuple[int, int]]
+"""Samples and bytes of each batch."""
+
+_BLOCK = 2**24  # bytes read at once to warm the page cache
+_WARM_UP = 10  # times the seconds of a row may go by for it
+
+
+class BenchSettings(Component):
+    """What is timed, and for how long."""
+
+    batch_size: Annotated[int, Setting(ge=1)] = 32
+    """Samples in a batch."""
+    workers: tuple[Annotated[int, Setting(ge=0)], ...] = (0,)
+    """Numbers of workers of the loader."""
+    seconds: Annotated[float, Setting(gt=0)] = 3.0
+    """How long each row takes at most."""
+    cold: bool = False
+    """Whether to time also with the files out of memory."""
+    seed: int = 0
+    """From which the shuffled order derives."""
+
+
+@dataclass(frozen=True)
+class BenchRow:
+    """One thing that was timed.
+
+    Attributes
+    ----------
+    stage
+        What was done with each sample.
+    shuffled
+        Whether the samples came in a random order.
+    cold
+        Whether the files were out of memory when it began.
+    workers
+        Workers of the loader; 0 for the other stages.
+    samples, bytes, seconds
+        How many samples, and bytes as the stage gives them, in what time.
+    """
+
+    stage: Stage
+    shuffled: bool
+    cold: bool
+    workers: int
+    samples: int
+    bytes: int
+    seconds: float
+
+    @property
+    def rate(self) -> float:
+        """Samples a second."""
+        return self.samples / self.seconds if self.seconds else 0.0
+
+    @property
+    def byte_rate(self) -> float:
+        """Bytes a second."""
+        return self.bytes / self.seconds if self.seconds else 0.0
+
+
+@dataclass(frozen=True)
+class Bench:
+    """What `bench` has found.
+
+    Attributes
+    ----------
+    source
+        What was read.
+    rows
+        What was timed.
+    notes
+        What to know of the rows.
+    """
+
+    source: str
+    rows: tuple[BenchRow, ...]
+    notes: tuple[str, ...] = ()
+
+    def row(self, stage: Stage, workers: int = 0, *, shuffled: bool = True, cold: bool = False) -> BenchRow:
+        """Return the row of a stage.
+
+        Raises
+        ------
+        KeyError
+            If it was not timed.
+        """
+        wanted = (stage, shuffled, cold, workers)
+        for row in self.rows:
+            if (row.stage, row.shuffled, row.cold, row.workers) == wanted:
+                return row
+        raise KeyError(wanted)
+
+    def shares(self, *, cold: bool = False) -> dict[Stage, float]:
+        """Return the share of each stage in the time of a sample that is read without workers, 0 to 1.
+
+        Without a row for no workers, the smallest number of workers stands in for it.
+        """
+        loader = min(
+            (row for row in self.rows if row.stage == "loader" and row.shuffled and row.cold == cold),
+            key=lambda row: row.workers,
+        )
+        stored, decoded = self.row("storage", cold=cold), self.row("decoding", cold=cold)
+        times = [1 / row.rate if row.rate else 0.0 for row in (stored, decoded, loader)]
+        times[2] *= max(1, loader.workers)
+        own = [times[0], max(0.0, times[1] - times[0]), max(0.0, times[2] - max(times[:2]))]
+        whole = sum(own) or 1.0
+        return {"storage": own[0] / whole, "decoding": own[1] / whole, "loader": own[2] / whole}
+
+    @property
+    def verdict(self) -> str:
+        """What bounds the reading, and what to try, in one sentence."""
+        cold = any(row.cold for row in self.rows)
+        shares = self.shares(cold=cold)
+        stage = max(shares, key=lambda name: shares[name])
+        state = "cold" if cold else "warm"
+        share = f"{shares[stage]:.0%} of the time of a {state} sample"
+        return f"{_BOUND[stage]} bounds it ({share}): {_CURES[stage]}."
+
+
+_BOUND = {"storage": "Storage", "decoding": "Decoding", "loader": "Making batches"}
+_CURES = {
+    "storage": "try more workers, a local disk, block shuffle, or smaller data (--size, --encoding blosc)",
+    "decoding": "try more workers, or store what is trained on already decoded (voxloom convert --size)",
+    "loader": "try images of one size and type stored as they are, larger batches, and few transforms",
+}
+
+
+def bench(
+    source: Source,
+    settings: BenchSettings | None = None,
+    *,
+    files: Sequence[Path] = (),
+    clock: Callable[[], float] = time.perf_counter,
+) -> Bench:
+    """Time the stages of reading a source, in order and shuffled, warm and on request cold.
+
+    Parameters
+    ----------
+    source
+        What is read; each row works on a copy that opens its files anew.
+    settings
+        What to time.
+    files
+        The files of the source, to bring them into memory and out of it. Without them the first row
+        may find them cold, and nothing is timed cold.
+    clock
+        Tells seconds.
+
+    Raises
+    ------
+    DataError
+        If there is nothing to read, or a sample cannot be read.
+    SchemaError
+        If a field cannot stand in a batch.
+
+    Examples
+    --------
+    >>> from tempfile import mkdtemp
+    >>> from voxloom.sources import ImageFolder, write_image
+    >>> folder = mkdtemp()
+    >>> for i in range(4):
+    ...     write_image(f"{folder}/{i}.tif", np.full((8, 8), i))
+    >>> found = bench(ImageFolder(folder), BenchSettings(batch_size=2, seconds=0.01))
+    >>> [(row.stage, row.shuffled) for row in found.rows]
+    [('storage', False), ('decoding', False), ('loader', False),
+     ('storage', True), ('decoding', True), ('loader', True)]
+    """
+    settings = settings or BenchSettings()
+    if not len(source):
+        raise DataError(f"{source!r}: no sample to read. Name a source that holds some.")
+    return _Bencher(source, settings, files, clock).run()
+
+
+def evict(files: Iterable[Path]) -> bool:
+    """Take the pages of files out of the system's memory; return whether it can do that.
+
+    A page that a process has mapped stays, and so does what lies in memory anyhow (tmpfs).
+    """
+    if not hasattr(os, "posix_fadvise"):
+        return False
+    for path in files:
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)  # what is not on the disk yet cannot go
+            os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
+        finally:
+            os.close(descriptor)
+    return True
+
+
+class _Bencher:
+    """Times one source."""
+
+    def __init__(
+        self, source: Source, settings: BenchSettings, files: Sequence[Path], clock: Callable[[], float]
+    ) -> None:
+        self._name = repr(source)
+        numeric = [name for name, field in source.schema.items() if field.kind != "text"]
+        self._source = source if len(numeric) == len(source.schema) else source.select(*numeric)
+        self._settings, self._files, self._clock = settings, files, clock
+        self._batch_size = settings.batch_size
+        self._notes: list[str] = []
+
+    def run(self) -> Bench:
+        self._settle_batch_size()
+        self._warm_up()
+        rows = list(self._rows(cold=False))
+        if self._settings.cold and self._can_be_cold():
+            rows += self._rows(cold=True)
+        return Bench(self._name, tuple(rows), tuple(self._notes))
+
+    def _rows(self, *, cold: bool) -> Iterator[BenchRow]:
+        for shuffled in (False, True):
+            row = BenchRow("storage", shuffled, cold, 0, 0, 0, 0.0)
+            yield self._timed(row, lambda order: _stored(self._copy(), order, endless=not cold))
+            row = replace(row, stage="decoding")
+            yield self._timed(row, lambda order: _decoded(self._copy(), order, endless=not cold))
+            for workers in self._settings.workers:
+                yield self._loaded(replace(row, stage="loader", workers=workers))
+
+    def _timed(self, row: BenchRow, work: Callable[[Order], Work]) -> BenchRow:
+        if row.cold:
+            evict(self._files)
+        return self._count(row, work(self._order(row.shuffled)))
+
+    def _loaded(self, row: BenchRow) -> BenchRow:
+        if row.cold:
+            evict(self._files)
+        loader = self._loader(row)
+        try:
+            work = _batches(loader, endless=not row.cold)
+            began = self._clock()
+            first = next(work)  # workers have started and read ahead
+            after = self._count(row, work)
+            alone = replace(row, samples=first[0], bytes=first[1], seconds=self._clock() - began)
+            return after if after.samples else alone
+        finally:
+            loader.close()
+
+    def _count(self, row: BenchRow, work: Work) -> BenchRow:
+        samples = size = 0
+        began = now = self._clock()
+        for more, bytes_ in work:
+            samples, size, now = samples + more, size + bytes_, self._clock()
+            if now - began >= self._settings.seconds:
+                break
+        return replace(row, samples=samples, bytes=size, seconds=now - began)
+
+    def _loader(self, row: BenchRow) -> Loader:
+        order = self._order(row.shuffled)
+        return Loader(self._copy(), None, order=order, seed=self._settings.seed, num_workers=row.workers)
+
+    def _order(self, shuffled: bool) -> Order:
+        return Order(
+            length=len(self._source),
+            batch_size=self._batch_size,
+            seed=self._settings.seed,
+            shuffle=shuffled,
+        )
+
+    def _copy(self) -> Source:
+        """Return the source as a worker gets it: with no file open."""
+        copy: Source = pickle.loads(pickle.dumps(self._source))
+        return copy
+
+    def _settle_batch_size(self) -> None:
+        """Take batches of one where samples do not fit into one batch."""
+        try:
+            next(_batches(self._loader(BenchRow("loader", True, False, 0, 0, 0, 0.0)), endless=False))
+        except SchemaError as error:
+            if self._batch_size == 1:
+                raise
+            self._batch_size = 1
+            self._notes.append(f"batches of 1, since {str(error).partition(';')[0]}")
+
+    def _warm_up(self) -> None:
+        """Read the files once, so that the system has them in memory."""
+        began, size = self._clock(), 0
+        for path in self._files:
+            with path.open("rb", buffering=0) as file:
+                while block := file.read(_BLOCK):
+                    size += len(block)
+            if self._clock() - began > _WARM_UP * self._settings.seconds:
+                self._notes.append(f"warm: only the first {size / 1e9:.1f} GB were brought into memory")
+                return
+
+    def _can_be_cold(self) -> bool:
+        """Whether files can be put out of memory; what is in the way is noted."""
+        if not self._files:
+            self._notes.append("cold: not timed, since the files of this source are not known")
+            return False
+        if not evict(self._files):
+            self._notes.append("cold: not timed, since this system puts no single file out of memory")
+            return False
+        before = _blocks_read()
+        for path in self._files[:16]:
+            path.read_bytes()
+        if _blocks_read() == before:
+            self._notes.append("cold: the system kept the files in memory, so that cold may be warm here")
+        return True
+
+
+def _blocks_read() -> int:
+    """Return how many blocks this process has had to fetch from a disk."""
+    return 0 if resource is None else resource.getrusage(resource.RUSAGE_SELF).ru_inblock
+
+
+def _steps(order: Order, *, endless: bool) -> Iterable[int]:
+    return count() if endless else range(order.checked_batches_per_epoch())
+
+
+def _stored(source: Source, order: Order, *, endless: bool) -> Work:
+    """Fetch cells: those of one shape in one go, as a store does it, the others one by one."""
+    first = source.cells(0)
+    fixed = [name for name, cell in first.items() if isinstance(cell, np.ndarray)]
+    single = [name for name in first if name not in fixed]
+    dense = source.select(*fixed) if fixed else None
+    loose = source.select(*single) if single else None
+    for step in _steps(order, endless=endless):
+        indices = order.batch(step).indices
+        size = 0
+        if dense is not None:
+            size += sum(array.nbytes for array in _together(dense, indices))
+        if loose is not None:
+            size += sum(len(bytes(cell)) for i in indices for cell in loose.cells(i).values())
+        yield len(indices), size
+
+
+def _together(source: Source, indices: Sequence[int]) -> Iterable[np.ndarray]:
+    try:
+        return source.gather(indices).values()
+    except SchemaError:  # of several shapes, and stored as no file
+        return [array for sample in source.__getitems__(indices) for array in sample.values()]
+
+
+def _decoded(source: Source, order: Order, *, endless: bool) -> Work:
+    for step in _steps(order, endless=endless):
+        samples = source.__getitems__(order.batch(step).indices)
+        yield len(samples), sum(array.nbytes for sample in samples for array in sample.values())
+
+
+def _batches(loader: Loader, *, endless: bool) -> Work:
+    for _ in _steps(loader.order, endless=endless) if endless else (0,):
+        for batch in loader:
+            yield len(batch), sum(tensor.nbytes for tensor in batch.fields.values())

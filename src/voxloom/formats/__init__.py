@@ -3,6 +3,7 @@
 from voxloom.formats.format import KEY, Column, Format, Row, Shard, ShardWriter
 from voxloom.formats.manifest import FileFacts, Manifest, ShardFacts, digest_of
 from voxloom.formats.names import FORMATS
+from voxloom.formats.store import Store
 
 __all__ = [
     "FORMATS",
@@ -15,5 +16,6 @@ __all__ = [
     "Shard",
     "ShardFacts",
     "ShardWriter",
+    "Store",
     "digest_of",
 ]

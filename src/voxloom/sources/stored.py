@@ -11,6 +11,7 @@ from pathlib import PurePosixPath
 import numpy as np
 
 from voxloom.errors import ConfigError, DataError, MissingDataError
+from voxloom.formats.encoding import cell_array
 from voxloom.formats.manifest import JOURNAL, MANIFEST
 from voxloom.formats.store import Store
 from voxloom.registry import did_you_mean
@@ -111,6 +112,8 @@ class StoredImages(Source):
         row, key = int(self.rows[index]), self._keys[index]
         field = self.store.schema[self.name]
         cell = self.store.cells(row)[self.name]
+        if self.store.manifest.encodings[self.name] in ("npy", "blosc"):  # an array, with the field's axes
+            cell = cell_array(cell, field, name=key)
         array = read_cell(cell, self.policy, name=f"{self.store.path}: {key}", axes=field.axes)
         return Sample(key, _schema((self.field, str(array.dtype))), {self.field: array})
 

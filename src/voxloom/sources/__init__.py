@@ -1,6 +1,7 @@
 """Anything that can be read: files in folders, tables and tars, images of stores, and parts of them."""
 
 from voxloom.sources.columns import Files, Values
+from voxloom.sources.dataset import DatasetSource
 from voxloom.sources.files import FileSource, class_folder, flat_folder, paired_folders
 from voxloom.sources.folder import ImageFolder, PairFolder, readable
 from voxloom.sources.images import SUFFIXES, ReadPolicy, list_images, read_image, stem_of
@@ -15,6 +16,7 @@ from voxloom.sources.write import write_image, write_png
 
 __all__ = [
     "SUFFIXES",
+    "DatasetSource",
     "FieldStatistics",
     "FileSource",
     "Files",

@@ -1,0 +1,119 @@
+"""How a source is cut into shards, and how to know that two conversions are the same."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import xxhash
+
+from voxloom.component import Component
+from voxloom.conversion.settings import Conversion
+from voxloom.formats.format import Column
+from voxloom.formats.manifest import Encoding, columns_of
+from voxloom.sample import Field
+
+__all__ = ["Plan", "digest_of_keys"]
+
+
+class Plan(Component):
+    """What a conversion will write: a pure function of the source and the settings.
+
+    Each process of a job makes the same plan, and a resumed conversion has to make it again.
+
+    Examples
+    --------
+    >>> plan = Plan(
+    ...     settings=Conversion(), fields=(Field(name="image"),), encodings={"image": "file"},
+    ...     source="FileSource", keys="0" * 16, samples=10, samples_per_shard=4)
+    >>> plan.shards, plan.stem(2), plan.indices(2)
+    (3, '00002', range(8, 10))
+    """
+
+    settings: Conversion
+    """What was asked for."""
+    fields: tuple[Field, ...]
+    """The schema of the store."""
+    encodings: dict[str, Encoding]
+    """How each field lies in its column."""
+    source: str
+    """What kind of source it is."""
+    keys: str
+    """XXH3-64 of all keys of the source, in order."""
+    samples: int
+    """Number of samples of the source."""
+    samples_per_shard: int
+    """Samples of each shard but the last."""
+
+    @property
+    def shards(self) -> int:
+        """Number of shards."""
+        return -(-self.samples // self.samples_per_shard)
+
+    @property
+    def columns(self) -> tuple[Column, ...]:
+        """The columns of each shard."""
+        return columns_of(self.fields, self.encodings)
+
+    @property
+    def fingerprint(self) -> str:
+        """Sixteen hexadecimal digits that differ where anything of the plan does."""
+        return xxhash.xxh3_64_hexdigest(self.model_dump_json().encode())
+
+    def stem(self, number: int) -> str:
+        """Return what the file names of a shard begin with."""
+        return f"{number:05d}"
+
+    def indices(self, number: int) -> range:
+        """Return which samples of the source a shard holds."""
+        start = number * self.samples_per_shard
+        return range(start, min(start + self.samples_per_shard, self.samples))
+
+    def facts(self) -> dict[str, Any]:
+        """Return what a manifest keeps of the plan: no paths, times or hosts."""
+        return {
+            "conversion": self.settings.model_dump(mode="json"),
+            "source": {"kind": self.source, "samples": self.samples, "keys": self.keys},
+            "samples_per_shard": self.samples_per_shard,
+            "plan": self.fingerprint,
+        }
+
+    def differences(self, other: Plan) -> list[str]:
+        """Return what differs, a line each: mine first, then the other's."""
+        mine, others = _flat(self.model_dump(mode="json")), _flat(other.model_dump(mode="json"))
+        return [
+            f"{name}: {others.get(name)!r} there, {mine.get(name)!r} here"
+            for name in mine | others
+            if mine.get(name) != others.get(name)
+        ]
+
+
+def _flat(value: dict[str, Any]) -> dict[str, Any]:
+    """Lift the settings and the fields to the top, so that each can be named alone."""
+    flat: dict[str, Any] = dict(value["settings"])
+    flat |= {f"field {field['name']!r}": field for field in value["fields"]}
+    flat |= {f"encoding of {name!r}": encoding for name, encoding in value["encodings"].items()}
+    return flat | {word: value[name] for name, word in _WORDS.items()}
+
+
+_WORDS = {
+    "source": "kind of source",
+    "samples": "number of samples",
+    "keys": "digest of the samples' keys",
+    "samples_per_shard": "samples a shard (they follow from the sizes of the files)",
+}
+
+
+def digest_of_keys(keys: Iterable[str]) -> str:
+    """Return the XXH3-64 of keys in order, as 16 hexadecimal digits.
+
+    Examples
+    --------
+    >>> digest_of_keys(["a", "bc"]) == digest_of_keys(["ab", "c"])
+    False
+    """
+    digest = xxhash.xxh3_64()
+    for key in keys:
+        data = key.encode("utf-8", "surrogatepass")
+        digest.update(b"%d:" % len(data) + data)
+    return digest.hexdigest()

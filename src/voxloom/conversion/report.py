@@ -1,0 +1,76 @@
+"""What a conversion has done."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from voxloom.component import Component
+from voxloom.formats.store import Store
+
+__all__ = ["Report"]
+
+_SHOWN = 5
+
+
+class Report(Component):
+    """What a call of `convert` leaves: its part of the store, and whether the store is whole.
+
+    Examples
+    --------
+    >>> report = Report(path="digits", samples=9, converted=9, bytes=2**20, seconds=2, finished=True)
+    >>> print(report)
+    digits: 9 samples, 1.0 MB in 2.0 s (4 samples/s, 0.5 MB/s)
+    """
+
+    path: Path
+    """The folder of the store."""
+    samples: int
+    """Samples that this process answers for: all of them, unless there are several ranks."""
+    converted: int = 0
+    """Samples that were converted by this call; the others were there already."""
+    bytes: int
+    """Size of the shards of those samples."""
+    skipped: tuple[tuple[str, str], ...] = ()
+    """Key and reason of each sample that was left out."""
+    seconds: float
+    """How long it took."""
+    finished: bool
+    """Whether the store is whole; False while other ranks still work on their shards."""
+
+    def store(self) -> Store:
+        """Open the store.
+
+        Raises
+        ------
+        UnfinishedStoreError
+            While other ranks work on it.
+        """
+        return Store(self.path)
+
+    def __str__(self) -> str:
+        return "\n".join([self._headline(), *self._skipped()])
+
+    def _headline(self) -> str:
+        size = f"{self.samples} samples, {_megabytes(self.bytes)}"
+        if self.finished and not self.converted:
+            return f"{self.path}: nothing to do; the store is whole: {size}"
+        share = self.bytes * self.converted / max(1, self.samples)
+        seconds = max(self.seconds, 1e-3)
+        pace = f"{self.converted / seconds:.{1 if self.converted < seconds else 0}f} samples/s"
+        text = f"{self.path}: {size} in {self.seconds:.1f} s ({pace}, {_megabytes(share / seconds)}/s)"
+        if self.converted < self.samples:
+            text += f"; {self.samples - self.converted} of them were there already"
+        if not self.finished:
+            text += "\nThis part is done. The store is not finished yet: other ranks have to write theirs."
+        return text
+
+    def _skipped(self) -> list[str]:
+        if not self.skipped:
+            return []
+        shown = [f"  {key}: {reason}" for key, reason in self.skipped[:_SHOWN]]
+        more = len(self.skipped) - len(shown)
+        return [f"{len(self.skipped)} samples skipped:", *shown, *([f"  and {more} more"] if more else [])]
+
+
+def _megabytes(size: float) -> str:
+    return f"{size / 2**20:.1f} MB"

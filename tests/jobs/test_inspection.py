@@ -96,20 +96,20 @@ def test_the_lines_say_what_is_there(pets):
     Image.fromarray(np.zeros((4, 4), np.uint8)).save(pets / "hund" / "zero.png")
     lines = listing(inspect(class_folder(pets))).splitlines()
     assert lines[0] == f"4 samples of {pets}"
-    header, image, label = (line.split("  ") for line in lines[3:6])
+    header, image, label = (line.split("  ") for line in lines[2:5])
     assert header[0] == "field"
     assert image[0] == "image"
-    assert "4-8 x 4-7 x 1-3" in lines[4]
-    assert "png (3) jpeg (1)" in lines[4]
+    assert "4-8 x 4-7 x 1-3" in lines[3]
+    assert "png (3) jpeg (1)" in lines[3]
     assert label[0] == "label"
-    assert "one value" in lines[5]
+    assert "one value" in lines[4]
     start = lines.index("label: 3 classes, 1 of them empty")
     assert lines[start + 1 : start + 4] == [
         f"  hund   2  {'#' * 40}",
         f"  katze  2  {'#' * 40}",
         "  vogel  0",
     ]
-    assert "2 of them hold zeros only in 'image': hund/zero.png, hund/é.png" in lines
+    assert "3 of them hold zeros only in 'image': hund/zero.png, hund/é.png, katze/1.jpg" in lines
 
 
 def test_many_classes_are_shown_by_their_ends():

@@ -40,7 +40,6 @@ def listing(found: Inspection) -> str:
 def _head(found: Inspection) -> Iterator[str]:
     yield found.source
     if found.store is None:
-        yield f"{found.samples} samples"
         return
     store = found.store
     ratio = f", compressed {found.compression:.3g}:1" if found.compression else ""

@@ -188,5 +188,5 @@ def _batches(data: Array, path: Path, columns: Sequence[Column]) -> list[Any]:
     except (pa.ArrowException, OSError, ValueError, KeyError, MemoryError, OverflowError) as error:
         raise damaged(path, f"is no whole Arrow file ({error})") from error
     if not found.equals(arrow_schema(columns)):
-        raise damaged(path, f"holds other columns than expected: {found.names}")
+        raise damaged(path, f"holds other columns than {[column.name for column in columns]}")
     return batches

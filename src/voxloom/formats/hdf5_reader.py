@@ -120,4 +120,6 @@ def _index(data: Array, path: Path, samples: int) -> dict[str, Any]:
         raise damaged(path, f"has no index of ours in its user block ({error})") from error
     if index["samples"] != samples:
         raise damaged(path, f"holds {index['samples']} samples: expected {samples}")
+    if index["bytes"] != len(data):
+        raise damaged(path, f"has {len(data)} bytes: expected {index['bytes']}")
     return cast(dict[str, Any], index["columns"])

@@ -46,7 +46,7 @@ def _saving(path: Path) -> Iterator[None]:
 
 def _block_bytes(columns: Sequence[Column]) -> int:
     """Return the size of the user block, a power of two with room for the index."""
-    room = HEAD + sum(160 + len(json.dumps(column.name)) for column in columns)
+    room = HEAD + 80 + sum(160 + len(json.dumps(column.name)) for column in columns)
     return max(512, 1 << (room - 1).bit_length())
 
 
@@ -144,7 +144,8 @@ class Hdf5Writer(ShardWriter):
             self._shorten()
 
     def _write_index(self, columns: dict[str, Any]) -> None:
-        text = json.dumps({"samples": self._count, "columns": columns}, separators=(",", ":")).encode()
+        facts = {"samples": self._count, "bytes": self._path.stat().st_size, "columns": columns}
+        text = json.dumps(facts, separators=(",", ":")).encode()
         with self.at(0) as file:
             file.write(MAGIC + xxhash.xxh3_64_hexdigest(text).encode() + f"{len(text):08x}".encode() + text)
             sync(file)

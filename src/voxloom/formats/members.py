@@ -52,8 +52,8 @@ def suffixes(columns: Sequence[Column]) -> dict[str, Suffix]:
     Examples
     --------
     >>> columns = [Column("image"), Column("mask"), Column("label", "int64"), Column("age", "int64")]
-    >>> {name: suffix.of(memoryview(b"GIF89a")) for name, suffix in suffixes(columns).items()}
-    {'image': 'gif', 'mask': 'mask.gif', 'label': 'cls', 'age': 'age.cls'}
+    >>> {name: suffix.of(memoryview(b"\\xff\\xd8\\xff")) for name, suffix in suffixes(columns).items()}
+    {'image': 'jpg', 'mask': 'mask.jpg', 'label': 'cls', 'age': 'age.cls'}
     """
     columns = [column for column in columns if column.name != KEY]
     blobs = [column.name for column in columns if not column.is_fixed]
@@ -89,15 +89,13 @@ def _image_type_of(cell: memoryview) -> str:
 
 
 def _type_of(cell: memoryview) -> str:
+    """Ask for text first: the files that we know are none, but "BM" begins a BMP and many sentences."""
     try:
-        return suffix_of(cell)
-    except DataError:
-        pass
-    try:
-        str(cell, "utf-8")
+        if "\0" not in str(cell, "utf-8"):
+            return "txt"
     except UnicodeDecodeError:
-        return "bin"
-    return "txt"
+        pass
+    return _image_type_of(cell)
 
 
 def base_name(key: bytes) -> str:

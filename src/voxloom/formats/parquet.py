@@ -138,7 +138,7 @@ class _Shard(Shard):
         except self._foreign as error:
             raise damaged(path, f"is no whole Parquet file ({error})") from error
         if not found.equals(arrow_schema(columns)):
-            raise damaged(path, f"holds other columns than expected: {found.names}")
+            raise damaged(path, f"holds other columns than {list(self._columns)}")
         if sum(rows) != samples or min(rows, default=0) < 0:
             raise damaged(path, f"holds {sum(rows)} samples: expected {samples}")
         self._ends = np.cumsum(rows, dtype=np.int64)

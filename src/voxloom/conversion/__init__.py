@@ -3,5 +3,6 @@
 from voxloom.conversion.convert import convert
 from voxloom.conversion.report import Report
 from voxloom.conversion.settings import Conversion
+from voxloom.conversion.verify import Verification, verify
 
-__all__ = ["Conversion", "Report", "convert"]
+__all__ = ["Conversion", "Report", "Verification", "convert", "verify"]

@@ -4,31 +4,26 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from voxloom.conversion.completion import complete
 from voxloom.conversion.dask import write_on_dask
 from voxloom.conversion.journal import Journal
+from voxloom.conversion.origin import as_source, origins
 from voxloom.conversion.planning import planned
 from voxloom.conversion.report import Report
 from voxloom.conversion.settings import Conversion
-from voxloom.conversion.shards import Advance, ShardTask, origins
+from voxloom.conversion.shards import Advance, Progress, ShardTask
 from voxloom.conversion.start import begin
 from voxloom.conversion.target import apart
 from voxloom.conversion.workers import write_here, write_in_processes
 from voxloom.errors import ConfigError, Interrupted
 from voxloom.formats.manifest import ShardFacts
 from voxloom.ranks import Rank, even_split
-from voxloom.sample import Source
-from voxloom.sources.dataset import DatasetSource
-from voxloom.sources.opening import open_source
 
 __all__ = ["convert"]
-
-Progress = Callable[[int, int, int], object]
-"""Called with the samples done, all samples of this process, and the bytes written."""
 
 
 def convert(
@@ -110,7 +105,7 @@ def convert(
     made = Conversion.of(**settings)
     if workers < 0:
         raise ConfigError(f"workers={workers}: expected 0 or more processes")
-    store, opened, me = Path(path), _opened(source), rank or Rank.from_environment()
+    store, opened, me = Path(path), as_source(source), rank or Rank.from_environment()
     for origin in origins(opened):
         apart(store, origin)
     plan = planned(opened, made)
@@ -171,19 +166,6 @@ class _Meter:
         self._bytes += size
         if self._progress is not None:
             self._progress(self._samples, self._total, self._bytes)
-
-
-def _opened(source: Any) -> Source:
-    if isinstance(source, Source):
-        return source
-    if isinstance(source, str | os.PathLike):
-        return open_source(source)
-    if hasattr(source, "__len__") and hasattr(source, "__getitem__"):
-        return DatasetSource(source)
-    raise ConfigError(
-        f"{type(source).__name__} cannot be converted: expected a Source, a path, or a dataset with "
-        "len() and indices"
-    )
 
 
 def _report(

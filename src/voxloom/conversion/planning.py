@@ -9,7 +9,7 @@ import numpy as np
 
 from voxloom.conversion.pixels import MODES, holds
 from voxloom.conversion.plan import Plan, digest_of_keys
-from voxloom.conversion.recipe import CURE, FieldRecipe, Recipe, is_resized
+from voxloom.conversion.recipe import CURE, FieldRecipe, Recipe, is_resized, row_size
 from voxloom.conversion.settings import Conversion
 from voxloom.errors import DataError, MissingDataError, SchemaError
 from voxloom.formats.encoding import header
@@ -253,5 +253,4 @@ def _measured(source: Source, size: Callable[[int], int], most: int) -> list[int
 
 
 def _row_size(source: Source, recipe: Recipe, index: int) -> int:
-    row = recipe.row(source.cells(index), source.keys[index])
-    return sum(cell.nbytes if isinstance(cell, np.ndarray) else len(cell) for cell in row.values())
+    return row_size(recipe.row(source.cells(index), source.keys[index]))

@@ -16,7 +16,7 @@ from voxloom.formats.manifest import Encoding
 from voxloom.formats.pixels import arranged
 from voxloom.sample import Array, Cell, Field
 
-__all__ = ["FieldRecipe", "Recipe", "is_resized"]
+__all__ = ["FieldRecipe", "Recipe", "is_resized", "refuse_cut", "row_size"]
 
 _COPIED = ("npy", "blosc", "png")  # what loses nothing is not encoded twice
 
@@ -157,6 +157,11 @@ class Recipe:
         except UnicodeEncodeError as error:
             raise DataError(f"sample {key!r}: its name is no Unicode text; rename the file.") from error
         return made
+
+
+def row_size(row: Mapping[str, Cell]) -> int:
+    """Return the bytes of all cells."""
+    return sum(cell.nbytes if isinstance(cell, np.ndarray) else len(cell) for cell in row.values())
 
 
 def refuse_cut(data: bytes | memoryview, name: str) -> None:

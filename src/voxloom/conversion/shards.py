@@ -9,23 +9,25 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 from voxloom.conversion.completion import finished
 from voxloom.conversion.journal import Journal
+from voxloom.conversion.origin import origins
 from voxloom.conversion.plan import Plan
 from voxloom.conversion.planning import recipe_of
-from voxloom.conversion.recipe import Recipe
+from voxloom.conversion.recipe import Recipe, row_size
 from voxloom.errors import DataError, SaveError
 from voxloom.formats.format import Format, Row
 from voxloom.formats.manifest import ShardFacts
 from voxloom.formats.names import FORMATS
 from voxloom.sample import Cell, Source
 
-__all__ = ["ShardTask"]
+__all__ = ["Advance", "Progress", "ShardTask"]
 
 Advance = Callable[[int, int], object]
 """Called with the samples and bytes that are new."""
+
+Progress = Callable[[int, int, int], object]
+"""Called with the samples done, all samples of this process, and the bytes written."""
 
 _Made = tuple[str, Row | DataError]
 
@@ -106,7 +108,7 @@ class ShardTask:
                     writer.append(row)
                     samples += 1
                 if advance is not None:
-                    advance(1, 0 if isinstance(row, DataError) else _size(row))
+                    advance(1, 0 if isinstance(row, DataError) else row_size(row))
             writer.close()
         except BaseException:
             writer.discard()
@@ -170,23 +172,9 @@ def _in_order(makers: Iterator[Callable[[], _Made]], threads: int) -> Iterator[_
             pool.shutdown(cancel_futures=True)
 
 
-def _size(row: Row) -> int:
-    return sum(cell.nbytes if isinstance(cell, np.ndarray) else len(cell) for cell in row.values())
-
-
 def _plain_reason(error: DataError, key: str, source: Source) -> str:
     """Return why a sample was skipped, without the path of the source, as a store does not tell it."""
     text = str(error)
     for root in origins(source):
         text = text.replace(str(root) + "/", "")
     return re.sub(r"/[^'\":\n]*/(?=" + re.escape(key) + ")", "", text)
-
-
-def origins(source: object) -> list[Path]:
-    """Return the files and folders that a source says it was read from."""
-    found = [getattr(source, name, None) for name in ("path", "root", "folder", "origin")]
-    paths = [Path(path) for path in found if isinstance(path, str | Path) and str(path)]
-    paths += [Path(path) for path in dict(getattr(source, "folders", None) or {}).values()]
-    for inner in (getattr(source, "source", None), *(getattr(source, "_sources", None) or ())):
-        paths += [] if inner is None else origins(inner)
-    return paths

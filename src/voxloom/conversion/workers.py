@@ -176,5 +176,5 @@ def _portable(error: Exception) -> Exception:
     """Return an error that survives the way to another process."""
     try:
         return pickle.loads(pickle.dumps(error)) and error
-    except Exception:  # noqa: BLE001 - an exception of anybody's may refuse to be pickled in any way
+    except (pickle.PicklingError, TypeError, AttributeError, ValueError, ImportError):
         return LoadingError(f"{type(error).__name__}: {error}")

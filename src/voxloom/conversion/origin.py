@@ -1,0 +1,44 @@
+"""What is converted, and where it lies."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from voxloom.errors import ConfigError
+from voxloom.sample import Source
+from voxloom.sources.dataset import DatasetSource
+from voxloom.sources.opening import open_source
+
+__all__ = ["as_source", "origins"]
+
+
+def as_source(source: Any) -> Source:
+    """Return a source, or open what is meant by a path or a map-style dataset.
+
+    Raises
+    ------
+    ConfigError
+        If it is nothing of these.
+    """
+    if isinstance(source, Source):
+        return source
+    if isinstance(source, str | os.PathLike):
+        return open_source(source)
+    if hasattr(source, "__len__") and hasattr(source, "__getitem__"):
+        return DatasetSource(source)
+    raise ConfigError(
+        f"{type(source).__name__} cannot be converted: expected a Source, a path, or a dataset with "
+        "len() and indices"
+    )
+
+
+def origins(source: object) -> list[Path]:
+    """Return the files and folders that a source says it was read from."""
+    found = [getattr(source, name, None) for name in ("path", "root", "folder", "origin")]
+    paths = [Path(path) for path in found if isinstance(path, str | Path) and str(path)]
+    paths += [Path(path) for path in dict(getattr(source, "folders", None) or {}).values()]
+    for inner in (getattr(source, "source", None), *(getattr(source, "_sources", None) or ())):
+        paths += [] if inner is None else origins(inner)
+    return paths

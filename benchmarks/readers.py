@@ -115,7 +115,8 @@ def others(case: str, names: Sequence[str], cores: int) -> Iterator[Reader]:
         "datasets": [("image" if is_jpeg else "array", slow), ("bytes", fast)],
         "webdataset": [("own", f"{slow}; buffer of 1000"), ("bytes", f"{fast}; buffer of 1000")],
         "mosaicml-streaming": [("own", slow), ("bytes", fast)],
-        "grain": [(variant, f"{fast}; {words}") for variant, words in grain],
+        "grain": [(variant, f"{fast}; {words}") for variant, words in grain]
+        + [("bare", f"{fast}; array_record alone, a batch at once")],
         "pylance": [("any", "simplejpeg" if is_jpeg else "lists of one length, not copied again")],
         "pillow": [("any", f"folder of {'JPEG' if is_jpeg else 'PNG'} files, torch's DataLoader")],
         "ffcv": [("any", "")],

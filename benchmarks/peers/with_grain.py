@@ -1,6 +1,6 @@
 """grain over array_record: records of one sample each, read by its MapDataset.
 
-A variant is its number of threads.
+A variant is its number of threads, or ``bare``: the records of a batch asked of array_record at once.
 """
 # ruff: noqa: ARG001 - all scripts have the same two functions
 
@@ -32,6 +32,12 @@ def reader(case: Case, folder: Path, variant: str) -> Callable[[int], Any]:
         ids = [int.from_bytes(record[:ID_BYTES], "little") for record in records]
         return ids, case.batch_of([memoryview(record)[ID_BYTES:] for record in records])
 
+    def bare(seed: int) -> Any:
+        for index in case.batches(seed):
+            yield together(source.__getitems__(index.tolist()))
+
+    if variant == "bare":
+        return bare
     options = grain.ReadOptions(num_threads=int(variant), prefetch_buffer_size=4 if int(variant) else 0)
 
     def epoch(seed: int) -> Any:

@@ -489,6 +489,22 @@ def test_an_array_that_claims_too_much(name):
         decode(data, name="bomb")
 
 
+@pytest.mark.parametrize("name", ["png", "jpeg", "gif", "bmp"])
+def test_a_header_that_claims_what_its_file_cannot_hold(name):
+    with pytest.raises(UnreadableImageError, match=r"30000 x 20000 pixels, more than its \d+ bytes"):
+        decode(claims(name, 30000, 20000), name="bomb")
+
+
+@pytest.mark.parametrize("codec", ["zlib", "zstd", "lzw"])
+def test_a_tiff_that_claims_strips_that_are_not_there(codec):
+    data = tiff(FRAME, compression=codec, rowsperstrip=8)
+    with tifffile.TiffFile(io.BytesIO(data)) as file:
+        place = file.pages[0].tags["ImageLength"].valueoffset
+    taller = data[:place] + bytes([72]) + data[place + 1 :]
+    with pytest.raises(UnreadableImageError, match=r"tall: .* 5 of its 9 strips or tiles are there"):
+        decode(taller, name="tall")
+
+
 def test_a_large_image_that_is_sound_opens_without_a_warning():
     data = file_of(Image.new("1", (14000, 14000)), "png")
     assert header(data).shape == (14000, 14000)

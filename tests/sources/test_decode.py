@@ -8,7 +8,9 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from voxloom.errors import DataError, UnreadableImageError
+from voxloom.formats.encoding import encode
 from voxloom.sources import ReadPolicy, read_image
+from voxloom.sources.images import read_cell
 
 LUMA = ReadPolicy(color="luma")
 
@@ -186,3 +188,82 @@ def test_a_thumbnail_is_no_page(tmp_path, glyph):
         writer.write(glyph)
         writer.write(glyph[::2, ::2], subfiletype=1)
     np.testing.assert_array_equal(read_image(tmp_path / "a.tif")[0], glyph)
+
+
+def outcome(function, *args, **options):
+    try:
+        return function(*args, **options)
+    except DataError as error:
+        return type(error), str(error)
+
+
+@pytest.mark.parametrize("name", FILES)
+@pytest.mark.parametrize("policy", [ReadPolicy(), LUMA])
+def test_bytes_are_read_as_the_file_is(tmp_path, name, policy):
+    path = tmp_path / "a.tif"
+    for data in (FILES[name], FILES[name][:-300], b""):
+        path.write_bytes(data)
+        expected = outcome(read_image, path, policy)
+        for cell in (data, memoryview(data)):
+            got = outcome(read_cell, cell, policy, name=str(path))
+            np.testing.assert_equal(got, expected)
+
+
+def test_colours_pages_and_blank_files_as_bytes():
+    stack = tiff(np.arange(5 * 6 * 7, dtype=np.uint16).reshape(5, 6, 7))
+    with pytest.raises(DataError, match=r"a/1: 5 pages, expected one"):
+        read_cell(stack, name="a/1")
+    assert read_cell(stack, ReadPolicy(pages="middle"))[0, 0, 0] == 84
+    with pytest.raises(DataError, match=r"a/1: 3 channels \(RGB\), expected one"):
+        read_cell(png(Image.fromarray(colors())), name="a/1")
+    with pytest.raises(DataError, match="a/1: all pixels are 0"):
+        read_cell(tiff(np.zeros((4, 4), np.uint8)), ReadPolicy(blank="error"), name="a/1")
+
+
+@pytest.mark.parametrize("encoding", ["jpeg", "npy", "blosc"])
+def test_the_other_kinds_of_bytes(encoding):
+    grey = np.full((16, 24), 77, np.uint8)
+    np.testing.assert_array_equal(read_cell(encode(grey, encoding), axes="yx"), grey[np.newaxis])
+    with pytest.raises(DataError, match="a/1: 3 channels"):
+        read_cell(encode(colors(), encoding), name="a/1", axes="yxc")
+    assert read_cell(encode(colors(), encoding), LUMA, axes="yxc").shape == (1, 6, 8)
+
+
+@pytest.mark.parametrize(
+    ("axes", "shape"),
+    [("yx", (6, 8)), ("cyx", (1, 6, 8)), ("yxc", (6, 8, 1)), ("zyx", (1, 6, 8)), ("czyx", (1, 1, 6, 8))],
+)
+@pytest.mark.parametrize("packed", [False, True])
+def test_arrays_of_one_plane(axes, shape, packed):
+    plane = np.arange(48, dtype=np.uint16).reshape(6, 8)
+    array = plane.reshape(shape)
+    got = read_cell(encode(array, "blosc") if packed else array, axes=axes)
+    assert got.dtype == np.uint16
+    assert got.flags.writeable
+    np.testing.assert_array_equal(got, plane[np.newaxis])
+
+
+def test_a_policy_holds_for_arrays_too():
+    with pytest.raises(DataError, match=r"a/1: 3 channels \(RGB\)"):
+        read_cell(colors(), name="a/1", axes="yxc")
+    for array, axes in ((colors(), "yxc"), (np.moveaxis(colors(), -1, 0), "cyx")):
+        np.testing.assert_array_equal(read_cell(array, LUMA, axes=axes)[0], expected_luma(colors()))
+    stack = np.arange(4 * 6 * 8, dtype=np.uint8).reshape(4, 6, 8)
+    with pytest.raises(DataError, match="a/1: 4 pages, expected one"):
+        read_cell(stack, name="a/1", axes="zyx")
+    np.testing.assert_array_equal(read_cell(stack, ReadPolicy(pages="first"), axes="zyx")[0], stack[0])
+    broken = np.array([[1, np.nan]])
+    with pytest.raises(DataError, match="a/1: 1 of 2 pixels are NaN"):
+        read_cell(broken, name="a/1", axes="yx")
+    np.testing.assert_array_equal(
+        read_cell(broken, ReadPolicy(nonfinite="zero"), axes="yx"), np.float32([[[1, 0]]])
+    )
+    with pytest.raises(DataError, match=r"a/1: shape \(2, 3\) with axes 'cyx'"):
+        read_cell(np.zeros((2, 3)), name="a/1")
+
+
+def test_an_array_of_the_source_is_not_changed():
+    array = np.array([[[1.0, np.inf]]], np.float32)
+    got = read_cell(array, ReadPolicy(nonfinite="zero"))
+    assert np.isinf(array[0, 0, 1])
+    assert got[0, 0, 1] == 0

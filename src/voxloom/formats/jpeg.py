@@ -28,9 +28,7 @@ _TARGETS = {
 # libjpeg's warnings that say that pixels are lost; what else it warns of, Pillow reads without a word.
 _LOST = ("remature end", "bad Huffman", "bad arithmetic", "instead of RST", "Inconsistent progression")
 _UINT8 = np.dtype(np.uint8)
-_RATIO = (
-    4096  # the longest run of blocks in progressive JPEG is 2**15 blocks, but each colour has its own scan
-)
+_RATIO = 4096  # 64 pixels take a bit at least, which makes 512 a byte; arithmetic coding is rare
 
 
 def size_of(data: Data, at_least: tuple[int, int] | None) -> tuple[int, int, str]:
@@ -91,7 +89,7 @@ def decode(data: Data, at_least: tuple[int, int] | None = None, *, name: str = "
     """
     try:
         height, width, space = size_of(data, at_least)
-        refuse_impossible((height, width), 1, len(data), ratio=None, name=name)
+        refuse_impossible((height, width), 1, len(data), ratio=_RATIO, name=name)
         if space not in _TARGETS:
             return None
         target, channels = _TARGETS[space]

@@ -25,6 +25,8 @@ MODES = {
 }
 """Our names of kinds of files, and Pillow's."""
 
+# How many pixels a byte can hold at most; other formats have no bound that helps.
+_RATIOS = {"bmp": 256, "gif": 4096, "ppm": 8, "jpeg": 4096}
 _ANIMATED = ("gif", "webp", "avif", "png")
 
 
@@ -39,7 +41,7 @@ def opened(data: Data, kind: str, *, name: str = "") -> Image.Image:
         raise unreadable(name, f"a file of the kind {kind!r}, which this build of Pillow does not read")
     factory, _ = Image.OPEN[MODES[kind]]
     image: Image.Image = factory(io.BytesIO(data), "")
-    refuse_impossible((image.height, image.width), 1, len(data), ratio=None, name=name)
+    refuse_impossible((image.height, image.width), 1, len(data), ratio=_RATIOS.get(kind), name=name)
     return image
 
 

@@ -63,9 +63,8 @@ def header(data: Data, *, name: str = "") -> PngHeader:
     width, height, depth, color = struct.unpack(">IIBB", data[16:26])
     if color not in _CHANNELS or depth not in (1, 2, 4, 8, 16) or not width or not height:
         raise ValueError(f"{height} x {width} pixels of {depth} bits, colour type {color}")
-    row = -(-width * depth * _CHANNELS[color] // 8)
-    refuse_impossible((height, width), 1, len(data), ratio=None, name=name)
-    refuse_impossible((height, row), 1, len(data), ratio=_RATIO, name=name)
+    ratio = _RATIO * 8 // (depth * _CHANNELS[color])
+    refuse_impossible((height, width), 1, len(data), ratio=ratio, name=name)
     chunks = _chunks(data)
     frames = struct.unpack(">I", chunks["acTL"])[0] if "acTL" in chunks else 1
     return PngHeader(height, width, depth, color, "tRNS" in chunks, frames)

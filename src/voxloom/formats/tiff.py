@@ -14,7 +14,7 @@ from voxloom.sample import Array, Kind
 __all__ = ["decode", "header"]
 
 # How much smaller than its pixels a page can be; other codecs have no bound that helps.
-_RATIOS = {1: 1, 5: 4096, 8: 1100, 32773: 128, 32946: 1100}
+_RATIOS = {1: 1, 5: 4096, 8: 1100, 32773: 128, 32946: 1100, 50000: 2**16}
 
 
 def header(data: Data, kind: Kind = "image") -> tuple[str, tuple[int, ...], np.dtype[np.generic], str]:
@@ -95,6 +95,8 @@ def _refuse_lies(page: tifffile.TiffPage, size: int, *, name: str) -> None:
     ratio = _RATIOS.get(int(page.compression))
     if ratio is not None and prod(shape) * page.bitspersample // 8 > ratio * size:
         raise ValueError(f"{shape} pixels are more than its {size} bytes can hold")
+    if page.compression != 1 and len(page.dataoffsets) < prod(page.chunked):
+        raise ValueError(f"{len(page.dataoffsets)} of its {prod(page.chunked)} strips or tiles are there")
     # JPEG decoders fill up what is missing; for uncompressed data the count of the last strip may lie
     end = max(map(sum, zip(page.dataoffsets, page.databytecounts, strict=True)), default=0)
     if page.compression != 1 and end > size:

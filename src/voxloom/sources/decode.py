@@ -151,6 +151,8 @@ def _pixels(page: tifffile.TiffPage, name: str) -> Array:
 def _refuse_impossible(page: tifffile.TiffPage, file_size: int) -> None:
     if int(np.prod(page.shape)) > _MOST_PIXELS:
         raise ValueError(f"it claims to hold {page.shape} pixels")
+    if page.compression != 1 and len(page.dataoffsets) < np.prod(page.chunked):
+        raise ValueError(f"{len(page.dataoffsets)} of its {np.prod(page.chunked)} strips or tiles are there")
     # JPEG decoders fill up what is missing; for uncompressed data the count of the last strip may lie
     end = max(map(sum, zip(page.dataoffsets, page.databytecounts, strict=True)))
     if page.compression != 1 and end > file_size:

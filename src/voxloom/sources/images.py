@@ -85,7 +85,8 @@ def read_cell(cell: Cell, policy: ReadPolicy = _DEFAULT, *, name: str = "", axes
     name
         The sample, for messages.
     axes
-        Axes of the array, for instance those of its `voxloom.sample.Field`. Bytes know their own.
+        Axes of an array, also of one in npy or blosc bytes, for instance those of its
+        `voxloom.sample.Field`. Other files know their own.
 
     Returns
     -------
@@ -104,10 +105,12 @@ def read_cell(cell: Cell, policy: ReadPolicy = _DEFAULT, *, name: str = "", axes
     """
     if isinstance(cell, np.ndarray):
         return _finished(_plane(cell, axes, policy, name=name), policy, name)
-    if sniff(cell, name=name) in ("tiff", "png"):
+    if not cell or (kind := sniff(cell, name=name)) in ("tiff", "png"):
         return _finished(decode(cell, policy, name), policy, name)
     pixels = decode_any(cell, name=name)
-    return _finished(grey(pixels, policy, name) if pixels.ndim > 2 else pixels, policy, name)
+    if kind in ("npy", "blosc"):
+        return _finished(_plane(pixels, axes, policy, name=name), policy, name)
+    return _finished(grey(pixels, policy, name), policy, name)
 
 
 def _plane(array: Array, axes: str, policy: ReadPolicy, *, name: str) -> Array:

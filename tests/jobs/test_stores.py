@@ -7,6 +7,7 @@ import shutil
 import pytest
 import torch
 
+from voxloom.conversion import convert
 from voxloom.errors import ConfigError, OutputExistsError, PairingError
 from voxloom.inference import LatentCache
 from voxloom.inference.origin import origin_of
@@ -35,10 +36,10 @@ def stores(pairs, tmp_path_factory):
     root = tmp_path_factory.mktemp("stores")
     source = PairFolder(pairs / "edente", pairs / "dente")
     folders = paired_folders({"edente": pairs / "edente", "dente": pairs / "dente"})
-    write_store(root / "memmap", source, encodings=dict.fromkeys(source.schema, "file"))
-    write_store(root / "arrow", folders, format="arrow", encodings=dict.fromkeys(folders.schema, "file"))
-    write_store(root / "conditions", ImageFolder(pairs / "dente"), encodings={"image": "file"})
-    write_store(root / "targets", flat_folder(pairs / "edente"), encodings={"image": "file"})
+    convert(source, root / "memmap", format="memmap")
+    convert(folders, root / "arrow", format="arrow", samples_per_shard=3)
+    convert(ImageFolder(pairs / "dente"), root / "conditions", encoding="npy")
+    convert(flat_folder(pairs / "edente"), root / "targets")
     return root
 
 

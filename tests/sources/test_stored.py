@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import tifffile
 
+from voxloom.conversion import convert
 from voxloom.errors import ConfigError, DamagedStoreError, DataError, PairingError, UnfinishedStoreError
 from voxloom.formats.encoding import encode
 from voxloom.formats.store import Store
@@ -77,6 +78,15 @@ def test_pairs_of_a_store_are_those_of_the_folders(shared, tmp_path, form, order
     source = order(paired(shared)) if order is unordered else paired(shared)
     store = write_store(tmp_path / "store", source, format=form, encodings=FILES)
     assert equal(Layout(data_base_dir=store).pairs(store), paired(shared))
+
+
+@pytest.mark.parametrize("form", ["memmap", "arrow", "hdf5", "parquet", "tar"])
+def test_a_conversion_changes_nothing(shared, tmp_path, form):
+    for number, source in enumerate([paired(shared), both(shared)]):
+        convert(source, tmp_path / str(number), format=form, samples_per_shard=5)
+        layout = Layout(data_base_dir=tmp_path / str(number))
+        assert equal(layout.pairs(layout.data_base_dir), paired(shared))
+        assert equal(layout.images(layout.data_base_dir), both(shared))
 
 
 @pytest.mark.parametrize("make", ["folders", "images of both", "two stores", "a store and a folder"])

@@ -113,7 +113,7 @@ class Manifest(Component):
 
     def write(self, store: Path) -> None:
         """Write the manifest of a folder, whole or not at all."""
-        write_json(store / MANIFEST, self.model_dump(mode="json", exclude_defaults=True) | _IDENTITY)
+        write_json(store / MANIFEST, _IDENTITY | self.model_dump(mode="json", exclude_defaults=True))
 
     @classmethod
     def read(cls, store: Path) -> Manifest:

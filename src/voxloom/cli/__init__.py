@@ -17,13 +17,17 @@ from voxloom.ranks import Rank
 __all__ = ["cli", "main"]
 
 COMMANDS = {
+    "bench": ("voxloom.cli.bench:command", "Time how fast images can be read, and what bounds it."),
+    "convert": ("voxloom.cli.convert:command", "Bring images into a store of shards."),
     "demo": ("voxloom.cli.demo:command", "Run the whole way on shipped images, in minutes."),
     "evaluate": ("voxloom.cli.evaluate:command", "Measure predictions against targets."),
     "export": ("voxloom.cli.export:command", "Write a checkpoint's weights as safetensors."),
     "init": ("voxloom.cli.init:command", "Write the shipped configurations into a folder."),
+    "inspect": ("voxloom.cli.inspect:command", "Say what a store or a folder of images holds."),
     "predict": ("voxloom.cli.predict:command", "Reconstruct or translate a folder of images."),
     "report": ("voxloom.cli.report:command", "Write one self-contained HTML report."),
     "train": ("voxloom.cli.train:command", "Train a VAE, a latent model or a direct translator."),
+    "verify": ("voxloom.cli.verify:command", "Check a store against its digests and its source."),
 }
 
 

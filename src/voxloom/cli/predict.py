@@ -32,9 +32,14 @@ def _task_command(task: str) -> click.Command:
     @click.option(
         "--input-dir",
         type=click.Path(),
-        help="Images to predict; without it, the run's own validation images.",
+        help="Images to predict, a folder or a store; without it, the run's own validation images.",
     )
-    @click.option("--target-dir", type=click.Path(), hidden=task == "vae", help="Their targets, where known.")
+    @click.option(
+        "--target-dir",
+        type=click.Path(),
+        hidden=task == "vae",
+        help="Their targets, where known: a folder or a store.",
+    )
     @click.option(
         "-o",
         "--output-dir",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
+from voxloom.conversion import Conversion
 from voxloom.jobs.amounts import size_text
 from voxloom.jobs.inspection import FieldFacts, Inspection
 from voxloom.sources import FieldStatistics
@@ -38,19 +39,18 @@ def listing(found: Inspection) -> str:
 
 
 def _head(found: Inspection) -> Iterator[str]:
-    yield found.source
-    if found.store is None:
-        return
     store = found.store
+    if store is None:
+        yield found.source
+        return
     ratio = f", compressed {found.compression:.3g}:1" if found.compression else ""
-    shards = f"{store.shards} shards of {store.format}"
-    yield f"{found.samples} samples in {shards}, {size_text(store.bytes)}{ratio}"
-    yield f"written by {store.producer}"
-    settings = store.facts.get("conversion")
-    if isinstance(settings, Mapping):
-        yield "settings: " + ", ".join(
-            f"{name} {value}" for name, value in settings.items() if value is not None
-        )
+    shards = f"{store.shards} shard{'s' * (store.shards != 1)}"
+    yield f"{found.source}: {shards}, {size_text(store.bytes)}{ratio}"
+    given = store.facts.get("conversion")
+    usual = Conversion().model_dump(mode="json")
+    told = given if isinstance(given, Mapping) else {}
+    settings = [f"{name} {value}" for name, value in told.items() if value != usual.get(name)]
+    yield f"written by {store.producer}" + (f" with {', '.join(settings)}" if settings else "")
 
 
 def _rows(found: Inspection) -> Iterator[Sequence[str]]:

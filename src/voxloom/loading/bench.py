@@ -231,11 +231,10 @@ class _Bencher:
         numeric = [name for name, field in source.schema.items() if field.kind != "text"]
         self._source = source if len(numeric) == len(source.schema) else source.select(*numeric)
         self._settings, self._files, self._clock = settings, files, clock
-        self._batch_size = settings.batch_size
+        self._collated = settings.batch_size
         self._notes: list[str] = []
 
     def run(self) -> Bench:
-        self._settle_batch_size()
         self._warm_up()
         rows = list(self._rows(cold=False))
         if self._settings.cold and self._can_be_cold():
@@ -254,9 +253,22 @@ class _Bencher:
     def _timed(self, row: BenchRow, work: Callable[[Order], Work]) -> BenchRow:
         if row.cold:
             evict(self._files)
-        return self._count(row, work(self._order(row.shuffled)))
+        return self._count(row, work(self._order(row.shuffled, self._settings.batch_size)))
 
     def _loaded(self, row: BenchRow) -> BenchRow:
+        try:
+            return self._loaded_at_once(row)
+        except SchemaError:
+            if self._collated == 1:
+                raise
+        self._collated = 1
+        self._notes.append(
+            "the loader gives batches of 1, since not all samples have one shape: to batch them, bring the "
+            "images to one size (voxloom convert --size H W, or a transform)"
+        )
+        return self._loaded_at_once(row)
+
+    def _loaded_at_once(self, row: BenchRow) -> BenchRow:
         if row.cold:
             evict(self._files)
         loader = self._loader(row)
@@ -280,31 +292,17 @@ class _Bencher:
         return replace(row, samples=samples, bytes=size, seconds=now - began)
 
     def _loader(self, row: BenchRow) -> Loader:
-        order = self._order(row.shuffled)
+        order = self._order(row.shuffled, self._collated)
         return Loader(self._copy(), None, order=order, seed=self._settings.seed, num_workers=row.workers)
 
-    def _order(self, shuffled: bool) -> Order:
-        return Order(
-            length=len(self._source),
-            batch_size=self._batch_size,
-            seed=self._settings.seed,
-            shuffle=shuffled,
-        )
+    def _order(self, shuffled: bool, batch_size: int) -> Order:
+        seed = self._settings.seed
+        return Order(length=len(self._source), batch_size=batch_size, seed=seed, shuffle=shuffled)
 
     def _copy(self) -> Source:
         """Return the source as a worker gets it: with no file open."""
         copy: Source = pickle.loads(pickle.dumps(self._source))
         return copy
-
-    def _settle_batch_size(self) -> None:
-        """Take batches of one where samples do not fit into one batch."""
-        try:
-            next(_batches(self._loader(BenchRow("loader", True, False, 0, 0, 0, 0.0)), endless=False))
-        except SchemaError as error:
-            if self._batch_size == 1:
-                raise
-            self._batch_size = 1
-            self._notes.append(f"batches of 1, since {str(error).partition(';')[0]}")
 
     def _warm_up(self) -> None:
         """Read the files once, so that the system has them in memory."""

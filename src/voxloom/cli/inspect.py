@@ -1,0 +1,78 @@
+"""``voxloom inspect``."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from pathlib import Path
+from typing import Any
+
+import click
+
+from voxloom.cli.convert import LAYOUTS
+
+__all__ = ["command"]
+
+
+@click.command(name="inspect")
+@click.argument("path", type=click.Path(path_type=Path))
+@click.option("--preview", type=click.Path(path_type=Path), metavar="PNG", help="Write a contact sheet.")
+@click.option(
+    "--samples", type=click.IntRange(min=1), default=32, show_default=True,
+    help="Samples to look at, evenly spread; the contact sheet shows at most 64.",
+)  # fmt: skip
+@click.option("--json", "as_json", is_flag=True, help="Print everything as JSON.")
+@click.option(
+    "--layout", type=click.Choice(LAYOUTS), default="auto", show_default=True, help="How PATH lies on disk."
+)
+def command(path: Path, preview: Path | None, samples: int, as_json: bool, layout: str) -> None:
+    """Say what PATH holds: a store, a folder of images or of class folders, a table.
+
+    Counts, fields, sizes, types, classes, encodings and compression; nothing is written there.
+    Labels are counted over all samples, everything else over some of them.
+
+    \b
+    Examples:
+      voxloom inspect photos_store --preview photos.png
+      voxloom inspect photos --json
+    """
+    from voxloom.errors import UnfinishedStoreError
+    from voxloom.jobs.inspection import inspect
+    from voxloom.jobs.listing import listing
+    from voxloom.sources.opening import open_source
+
+    try:
+        source = open_source(path, layout=layout)  # type: ignore[arg-type]
+    except UnfinishedStoreError:
+        _tell_unfinished(path)
+    found = inspect(source, number=samples)
+    click.echo(_json(found) if as_json else listing(found))
+    if preview is not None:
+        _draw(source, preview, samples, quiet=as_json)
+
+
+def _json(found: Any) -> str:
+    return json.dumps(found.model_dump(mode="json"), indent=2, ensure_ascii=False)
+
+
+def _draw(source: Any, preview: Path, samples: int, *, quiet: bool) -> None:
+    from voxloom.jobs.preview import contact_sheet
+    from voxloom.sources import write_png
+
+    sheet = contact_sheet(source, number=min(samples, 64))
+    write_png(preview, sheet.transpose(2, 0, 1))
+    if not quiet:
+        click.echo(f"Contact sheet: {preview}")
+
+
+def _tell_unfinished(path: Path) -> None:
+    from voxloom.errors import UnfinishedStoreError
+    from voxloom.jobs.inspection import progress_of
+
+    done = progress_of(path)
+    far = f"{done.finished} of {done.planned} shards are" if done.planned else f"{done.finished} shards are"
+    raise UnfinishedStoreError(
+        f"{path} is a store whose conversion has not ended: {far} finished. If no process writes it any "
+        f"more, give the same command again with --resume: voxloom convert SRC {shlex.quote(str(path))} "
+        "... --resume"
+    )

@@ -52,7 +52,7 @@ class Ring:
 
     def __init__(self, rows: int, shape: tuple[int, ...], dtype: npt.DTypeLike, *, most: int) -> None:
         self._shape, self._dtype, self._most = (rows, *shape), np.dtype(dtype), most
-        self._slots: deque[tuple[Array, weakref.ref[Array]]] = deque()  # its ends are safe in threads
+        self._slots: deque[tuple[Array, weakref.ref[Array]]] = deque()  # whose ends are safe in threads
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _ring, (self._shape, self._dtype, self._most)
@@ -62,18 +62,19 @@ class Ring:
         buffer = self._unheld()
         view = buffer[:rows]
         self._slots.append((buffer, weakref.ref(view)))
+        while len(self._slots) > self._most:
+            self._slots.popleft()
         return view
 
     def _unheld(self) -> Array:
         for _ in range(len(self._slots)):
             try:
-                buffer, view = self._slots.popleft()
-            except IndexError:  # another thread has taken it
+                buffer, view = self._slots.pop()  # the last one given back is still in the processor's cache
+            except IndexError:  # other threads are looking through them too
                 break
             if view() is None:
                 return buffer
-            if len(self._slots) < self._most:
-                self._slots.append((buffer, view))
+            self._slots.appendleft((buffer, view))
         return np.empty(self._shape, self._dtype)
 
 

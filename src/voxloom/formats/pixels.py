@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from math import prod
 
 import numpy as np
+from PIL.Image import DecompressionBombError
 
 from voxloom.errors import DataError, UnreadableImageError
 from voxloom.sample import Array
@@ -19,7 +20,7 @@ Data = bytes | memoryview
 
 _MOST_PIXELS = 2**30  # a damaged header may claim anything, and memory is taken before the data is seen
 # What decoders raise on damaged files, as found by cutting and changing files byte by byte.
-# SyntaxError and EOFError are Pillow's words for them.
+# SyntaxError and EOFError are Pillow's words for them; its own limit is lower than ours for WebP alone.
 _DAMAGE = (
     OSError,
     ValueError,
@@ -33,6 +34,7 @@ _DAMAGE = (
     SyntaxError,
     EOFError,
     struct.error,
+    DecompressionBombError,
 )
 _CURE = "Write the file again from its origin, or take it out of the data."
 

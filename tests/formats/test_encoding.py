@@ -185,12 +185,13 @@ def test_png_keeps_8_and_16_bits(dtype, channels):
     assert header(data).shape == (array.shape if channels > 1 else (9, 7))
 
 
-def test_16_bits_of_colour_stay_where_a_colour_is_transparent():
-    array = np.arange(9 * 7 * 3, dtype=np.uint16).reshape(9, 7, 3) * 300
+@pytest.mark.parametrize("channels", [1, 3])
+def test_16_bits_stay_where_a_colour_is_transparent(channels):
+    array = np.arange(9 * 7 * channels, dtype=np.uint16).reshape(9, 7, channels) * 300
     data = encode(array, "png")
-    chunk = b"tRNS" + bytes(6)
-    clear = (6).to_bytes(4, "big") + chunk + imagecodecs.zlib_crc32(chunk).to_bytes(4, "big")
-    same(decode(data[:33] + clear + data[33:]), array)
+    chunk = b"tRNS" + bytes(2 * channels)
+    clear = (2 * channels).to_bytes(4, "big") + chunk + imagecodecs.zlib_crc32(chunk).to_bytes(4, "big")
+    same(decode(data[:33] + clear + data[33:], "yxc"), array)
 
 
 DTYPES = [bool, "u1", "u2", "u4", "i1", "i2", "i4", "i8", "f2", "f4", "f8", "c8"]

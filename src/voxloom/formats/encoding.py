@@ -1,15 +1,18 @@
 """Between bytes and arrays: what a file is, what it holds, and how an array is put into bytes.
 
-=========  ==================================================  ==========================
-kind       decoded by                                          releases the interpreter
-=========  ==================================================  ==========================
-jpeg       simplejpeg (libjpeg-turbo), Pillow for CMYK         yes
-png        kornia-rs, 16 bits imagecodecs, palettes Pillow     yes
-tiff       tifffile and imagecodecs                            while a strip is unpacked
-npy        numpy                                               while it copies
-blosc      imagecodecs (bitshuffle and LZ4)                    yes
-others     Pillow                                              mostly
-=========  ==================================================  ==========================
+===============  ============================================  =====================================
+kind             decoded by                                    lets other threads run meanwhile
+===============  ============================================  =====================================
+jpeg             simplejpeg (libjpeg-turbo)                    yes
+png, 8 bits      kornia-rs                                     no: worker processes help, threads do not
+png, 16 bits     imagecodecs (libpng)                          yes
+png, palette     Pillow                                        mostly
+tiff             tifffile and imagecodecs                      while strips and tiles are decompressed
+npy              numpy                                         no, but it only copies
+blosc            imagecodecs (bitshuffle and LZ4)              yes
+jp2              Pillow                                        no
+others           Pillow                                        mostly
+===============  ============================================  =====================================
 """
 
 from __future__ import annotations

@@ -97,7 +97,7 @@ def decode(data: Data, head: PngHeader) -> Array | None:
             return pixels[..., 0] if head.channels == 1 else pixels
     pixels = imagecodecs.png_decode(data)
     if head.keyed:  # libpng makes alpha of it
-        return np.ascontiguousarray(pixels[..., : head.channels].squeeze(-1 if head.channels == 1 else ()))
+        return np.ascontiguousarray(pixels[..., 0] if head.channels == 1 else pixels[..., : head.channels])
     return pixels > 0 if head.depth == 1 else pixels
 
 

@@ -96,6 +96,8 @@ def command(paths: tuple[Path, ...], **given: Any) -> None:
 
     rank = Rank.from_environment()
     folders = {name: _folders(given.pop(name), f"--{name}") for name in ("image", "mask")}
+    if both := folders["image"].keys() & folders["mask"].keys():
+        raise click.UsageError(f"{min(both)!r} is named as an image and as a mask; expected two names.")
     source, path = _ends(paths, named=any(folders.values()))
     report = _converted(source, path, folders, given)
     if rank.is_main:

@@ -67,12 +67,10 @@ def _draw(source: Any, preview: Path, samples: int, *, quiet: bool) -> None:
 
 def _tell_unfinished(path: Path) -> None:
     from voxloom.errors import UnfinishedStoreError
-    from voxloom.jobs.inspection import progress_of
+    from voxloom.jobs.conversion import progress_of
 
-    done = progress_of(path)
-    far = f"{done.finished} of {done.planned} shards are" if done.planned else f"{done.finished} shards are"
     raise UnfinishedStoreError(
-        f"{path} is a store whose conversion has not ended: {far} finished. If no process writes it any "
-        f"more, give the same command again with --resume: voxloom convert SRC {shlex.quote(str(path))} "
-        "... --resume"
+        f"{path} is a store whose conversion has not ended: {progress_of(path)} are finished. If no process "
+        "writes it any more, give the same command again with --resume: "
+        f"voxloom convert SRC {shlex.quote(str(path))} ... --resume"
     )

@@ -8,14 +8,15 @@ from typing import Any
 
 from voxloom.component import Component
 from voxloom.conversion import Conversion, Report, convert
+from voxloom.conversion.journal import Journal
 from voxloom.conversion.target import apart
-from voxloom.errors import ConfigError, Interrupted
+from voxloom.errors import ConfigError, DataError, Interrupted
 from voxloom.formats.manifest import JOURNAL
 from voxloom.sample import Kind, Source
 from voxloom.sources.files import paired_folders
 from voxloom.sources.opening import open_source
 
-__all__ = ["ConvertOptions", "convert_data"]
+__all__ = ["ConvertOptions", "Progress", "convert_data", "progress_of"]
 
 
 class ConvertOptions(Component):
@@ -35,6 +36,20 @@ class ConvertOptions(Component):
     """Replace a store that is there already."""
     dask: str | None = None
     """Address of a Dask scheduler, or ``local``."""
+
+
+class Progress(Component):
+    """How far an unfinished store is."""
+
+    finished: int
+    """Shards that are written and recorded."""
+    planned: int | None
+    """Shards that it will have; None where no plan can be read."""
+
+    def __str__(self) -> str:
+        return (
+            f"{self.finished} shards" if self.planned is None else f"{self.finished} of {self.planned} shards"
+        )
 
 
 def convert_data(
@@ -99,9 +114,27 @@ def _opened(source: str | Path | None, options: ConvertOptions) -> Source:
     return paired_folders({**options.images, **options.masks}, kinds)
 
 
+def progress_of(path: Path) -> Progress:
+    """Say how far the conversion of an unfinished store is.
+
+    Parameters
+    ----------
+    path
+        A folder that opens with `UnfinishedStoreError`.
+    """
+    journal = Journal(path)
+    try:
+        begun = journal.plan()
+    except DataError:
+        begun = None
+    if begun is None:
+        return Progress(finished=0, planned=None)
+    plan, _ = begun
+    finished = sum(journal.record(plan.stem(number)) is not None for number in range(plan.shards))
+    return Progress(finished=finished, planned=plan.shards)
+
+
 def _state(path: Path) -> str:
-    journal = path / JOURNAL
-    if not journal.is_dir():
+    if not (path / JOURNAL).is_dir():
         return "stopped before anything was written."
-    finished = sum(1 for entry in journal.glob("[0-9]*.json"))
-    return f"stopped: {finished} shards of {path} are finished and kept."
+    return f"stopped: {progress_of(path)} of {path} are finished and kept."

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from voxloom.component import Component
-from voxloom.conversion.journal import Journal
 from voxloom.errors import ConfigError, DataError
 from voxloom.formats import Manifest
 from voxloom.formats.encoding import header
@@ -20,7 +18,7 @@ from voxloom.jobs.preview import evenly_spread
 from voxloom.sample import Array, Cell, Field, Source
 from voxloom.sources import FieldStatistics
 
-__all__ = ["FieldFacts", "Inspection", "Progress", "StoreFacts", "inspect", "progress_of"]
+__all__ = ["FieldFacts", "Inspection", "StoreFacts", "class_counts", "inspect"]
 
 _CHUNK = 4096  # labels read at once
 
@@ -104,15 +102,6 @@ class Inspection(Component):
         return sum(field.decoded_bytes for field in self.fields) / looked * self.samples / self.store.bytes
 
 
-class Progress(Component):
-    """How far an unfinished store is."""
-
-    finished: int
-    """Shards that are written and recorded."""
-    planned: int | None
-    """Shards that it will have; None where no plan can be read."""
-
-
 def inspect(source: Source, *, number: int = 32) -> Inspection:
     """Look at a source: its labels all, its headers and pixels in samples evenly spread over it.
 
@@ -171,26 +160,6 @@ def class_counts(source: Source, name: str) -> dict[str, int]:
         numbers.update(dict(zip(values.tolist(), counts.tolist(), strict=True)))
     named = {category: numbers.pop(i, 0) for i, category in enumerate(categories)}
     return named | {str(value): numbers[value] for value in sorted(numbers)}
-
-
-def progress_of(path: Path) -> Progress:
-    """Say how far the conversion of an unfinished store is.
-
-    Parameters
-    ----------
-    path
-        A folder that opens with `UnfinishedStoreError`.
-    """
-    journal = Journal(path)
-    try:
-        begun = journal.plan()
-    except DataError:
-        begun = None
-    if begun is None:
-        return Progress(finished=0, planned=None)
-    plan, _ = begun
-    finished = sum(journal.record(plan.stem(number)) is not None for number in range(plan.shards))
-    return Progress(finished=finished, planned=plan.shards)
 
 
 class _Look:

@@ -274,11 +274,9 @@ class _Bencher:
         loader = self._loader(row)
         try:
             work = _batches(loader, endless=not row.cold)
-            began = self._clock()
-            first = next(work)  # workers have started and read ahead
-            after = self._count(row, work)
-            alone = replace(row, samples=first[0], bytes=first[1], seconds=self._clock() - began)
-            return after if after.samples else alone
+            if not row.cold:
+                next(work)  # workers have started and read ahead
+            return self._count(row, work)
         finally:
             loader.close()
 

@@ -224,6 +224,7 @@ def test_masks_move_with_their_images(tmp_path):
     coloured = paired_folders(folders, {"mask": "image"})
     assert coloured[0]["mask"].shape == (4, 5, 3)
     assert source.nbytes(1) == sum(source.path(1, name).stat().st_size for name in folders)
+    assert source.folders == folders
 
 
 def test_partners_are_asked_for(tmp_path):

@@ -5,6 +5,7 @@ import pytest
 
 from voxloom.errors import ConfigError, DataError, MissingDataError, PairingError, UnreadableImageError
 from voxloom.sources import ImageFolder, PairFolder, ReadPolicy, readable, write_image, write_png
+from voxloom.testing.sources import check_source
 
 
 def fill(folder, stems, shape=(4, 5)):
@@ -54,6 +55,23 @@ def test_the_policy_reaches_the_reader(tmp_path):
     with pytest.raises(DataError, match=r"a\.tif"):
         ImageFolder(tmp_path)[0]
     assert ImageFolder(tmp_path, ReadPolicy(nonfinite="zero"))[0]["image"].tolist() == [[[0, 1]]]
+
+
+def test_images_at_rest_are_their_files(tmp_path):
+    for side in "tc":
+        fill(tmp_path / side, ["a", "bb"])
+    images, pairs = ImageFolder(tmp_path / "t"), PairFolder(tmp_path / "t", tmp_path / "c")
+    check_source(images)
+    check_source(pairs)
+    data = (tmp_path / "t" / "bb.tif").read_bytes()
+    assert images.cells(1) == {"image": data}
+    assert pairs.cells(1)["target"] == data
+    assert (images.nbytes(1), pairs.nbytes(1)) == (len(data), 2 * len(data))
+    (tmp_path / "t" / "bb.tif").unlink()
+    with pytest.raises(MissingDataError, match=r"bb\.tif: no such file"):
+        pairs.cells(1)
+    with pytest.raises(MissingDataError, match=r"bb\.tif: no such file"):
+        images.nbytes(1)
 
 
 def test_pairs_are_matched_by_name_never_by_position(tmp_path):

@@ -30,6 +30,8 @@ def save(root, *names):
 def test_the_root_has_it_under_a_short_name():
     assert voxloom.open is open_source
     assert voxloom.Store is Store
+    assert voxloom.convert.__module__ == "voxloom.conversion.convert"
+    assert voxloom.verify.__module__ == "voxloom.conversion.verify"
 
 
 def test_a_store_is_opened_and_told_to_verify(tmp_path):

@@ -233,7 +233,8 @@ def _label_field(name: str, value: Any, classes: tuple[str, ...], place: str) ->
 def _label(value: Any, classes: tuple[str, ...], place: str) -> Array:
     if isinstance(value, str):
         if value not in classes:
-            raise SchemaError(f"{place} is {value!r}. Expected one of the classes {', '.join(classes[:20])}.")
+            known = f"one of the classes {', '.join(classes[:20])}" if classes else "an integer, as in item 0"
+            raise SchemaError(f"{place} is {value!r}. Expected {known}.")
         return np.array(classes.index(value), np.int64)
     array = _array(value, "class", place)
     if array.ndim or array.dtype.kind not in "iub":
@@ -258,11 +259,17 @@ def _class_names(dataset: Any) -> tuple[str, ...]:
 def _keys(dataset: Any, count: int) -> list[str]:
     paths = _paths(dataset)
     if len(paths) == count:
-        root = os.path.abspath(getattr(dataset, "root", None) or _common_folder(paths))
+        root = os.path.abspath(_root(dataset) or _common_folder(paths))
         keys = [_relative(path, root + os.sep) for path in paths]
         if len(set(keys)) == count:
             return keys
     return [f"{index:0{len(str(count - 1))}d}" for index in range(count)]
+
+
+def _root(dataset: Any) -> str | None:
+    while dataset is not None and not isinstance(getattr(dataset, "root", None), str | os.PathLike):
+        dataset = getattr(dataset, "dataset", None)  # torch's Subset
+    return None if dataset is None else os.fspath(dataset.root)
 
 
 def _common_folder(paths: list[str]) -> str:

@@ -84,6 +84,11 @@ class FileSource(Source):
         """The key of each sample."""
         return self._keys
 
+    @property
+    def folders(self) -> dict[str, Path]:
+        """The folder of each field that lies in files; a table's rows may lead elsewhere."""
+        return {name: Path(c.root) for name, c in self._columns.items() if isinstance(c, Files) and c.root}
+
     def path(self, index: int, name: str = "image") -> Path:
         """Return the file of one field of sample `index`.
 

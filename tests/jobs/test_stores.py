@@ -18,7 +18,7 @@ from voxloom.models import Autoencoder
 from voxloom.models.checkpoint import read_checkpoint
 from voxloom.sample import Concat, Map
 from voxloom.sources import ImageFolder, Layout, PairFolder, ReadPolicy
-from voxloom.sources.files import flat_folder, paired_folders
+from voxloom.sources.files import class_folder, flat_folder, paired_folders
 from voxloom.sources.stored import images_at
 from voxloom.testing.images import snapshot
 from voxloom.testing.recipes import small_config
@@ -206,6 +206,7 @@ def test_the_origin_is_found_through_all_that_wraps_a_source(stores, pairs):
     sources = [
         images, images.store, images[2:], images[::-1], Map(images, same), images.select("image"), *swapped,
         swapped[0][::-1], Map(images[1:], same), folder, folder[1:], images_at(stores / "targets"),
+        flat_folder(pairs / "dente"), class_folder(pairs),
     ]  # fmt: skip
     found = [json.dumps(origin_of(source)) for source in sources]
     assert len(set(found)) == len(found)

@@ -241,6 +241,14 @@ def test_a_store_of_one_side_does_not_pass_for_the_other(shared, tmp_path):
         Layout().pairs(store)
 
 
+def test_an_empty_store_trains_nothing(shared, tmp_path):
+    store = write_store(tmp_path / "store", paired(shared)[:0], encodings=FILES)
+    with pytest.raises(DataError, match=r"0 images to train|expected at least|no sample"):
+        parts(store, "images")
+    with pytest.raises(PairingError, match="0 pairs"):
+        parts(store)
+
+
 def test_a_store_that_is_not_whole_is_told(tmp_path):
     (tmp_path / "half" / "journal").mkdir(parents=True)
     with pytest.raises(UnfinishedStoreError, match="--resume"):

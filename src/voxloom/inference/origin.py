@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from voxloom.errors import ConfigError
 from voxloom.formats.store import Store
 from voxloom.sample import Concat, Map, Select, Source, Subset
+from voxloom.sources.files import FileSource
 from voxloom.sources.stored import MatchedImages, StoredImages
 
 __all__ = ["origin_of"]
@@ -54,6 +57,11 @@ def _origin(source: Source, indices: Sequence[int]) -> list[Any]:
             return [source.policy.model_dump(), *_origin(source.store, rows)]
         case Store():
             return [list(source.schema), _digest(source), list(indices)]
+        case FileSource():
+            return [
+                list(source.schema),
+                *(_file_facts(path) for i in indices for path in _columns(source, i)),
+            ]
     policy = getattr(source, "policy", None)
     facts = [_file_facts(path) for index in indices for path in _files(source, index)]
     return [policy.model_dump() if policy is not None else None, *facts]
@@ -75,6 +83,15 @@ def _digest(store: Store) -> str:
 def _name(function: object) -> str:
     named = function if hasattr(function, "__qualname__") else type(function)
     return f"{named.__module__}.{named.__qualname__}"
+
+
+def _columns(source: FileSource, index: int) -> list[Path]:
+    """The files behind a sample; fields of values have none."""
+    paths = []
+    for name in source.schema:
+        with suppress(ConfigError):
+            paths.append(source.path(index, name))
+    return paths
 
 
 def _files(source: Source, index: int) -> list[Path]:

@@ -86,7 +86,7 @@ class Sides:
     def _of_field(self, store: Store, field: str, data_source: str) -> StoredImages:
         entries = stored_keys(store)
         groups, names = _by_folder(entries), list(self._names.values())
-        if set(groups) <= set(names):
+        if groups and set(groups) <= set(names):
             wanted = names if data_source == "both" or data_source not in names else [data_source]
             entries = [entry for name in wanted for entry in groups.get(name, [])]
             if not entries:

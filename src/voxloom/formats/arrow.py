@@ -33,7 +33,8 @@ _BATCH = 2**23  # bytes
 class Arrow(Format):
     """One Arrow IPC file a shard, in record batches of about 8 MiB.
 
-    Columns of one shape are fixed-size binary, and columns of bytes large binary; keys are strings.
+    Arrays of one shape are fixed-size binary, scalars numbers, columns of bytes large binary, and keys
+    strings. The type and the shape of an array stand in the metadata of its field.
     Other programs open the file as any Arrow (Feather 2) file.
 
     Examples

@@ -15,6 +15,7 @@ from voxloom.formats.mapped import bytes_of, checked_columns
 __all__ = ["Gathered", "arrow_schema", "pyarrow", "table_columns"]
 
 _MOST = 2**31 - 2**10  # bytes of one value
+_NUMBERS = {"|i1", "|u1", "<i2", "<u2", "<i4", "<u4", "<i8", "<u8", "<f4", "<f8"}
 
 
 def pyarrow() -> Any:
@@ -51,6 +52,9 @@ def _field(pa: Any, column: Column) -> Any:
         kind = pa.large_string() if column.name == KEY else pa.large_binary()
         return pa.field(column.name, kind, nullable=False)
     facts = {"voxloom.dtype": np.dtype(column.dtype).str, "voxloom.shape": json.dumps(column.shape)}
+    if not column.shape and facts["voxloom.dtype"] in _NUMBERS:  # which look the same, and mean more
+        kind = pa.from_numpy_dtype(np.dtype(column.dtype))
+        return pa.field(column.name, kind, nullable=False, metadata=facts)
     if not column.row_bytes:  # neither library has a value of no bytes
         return pa.field(column.name, pa.null(), metadata=facts)
     return pa.field(column.name, pa.binary(column.row_bytes), nullable=False, metadata=facts)

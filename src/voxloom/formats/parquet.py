@@ -37,8 +37,8 @@ _KEPT = 8  # decoded columns of row groups, by thread
 class Parquet(Format):
     """One Parquet file a shard: a row a sample, row groups of about 1 MiB.
 
-    Columns of one shape are fixed-length byte arrays, whose type and shape the Arrow schema tells;
-    columns of bytes are byte arrays, keys are strings. To read one sample, one row group of the
+    Arrays of one shape are fixed-length byte arrays, whose type and shape the Arrow schema tells; scalars
+    are numbers, columns of bytes byte arrays, and keys strings. To read one sample, one row group of the
     columns asked for is decoded; each thread keeps the last few.
 
     Examples
@@ -112,6 +112,7 @@ class _Writer(ShardWriter):
 
     def discard(self) -> None:
         self._closed = True
+        self._table.is_open = False  # else it would write its footer when it is collected
         with suppress(OSError):
             self._file.close()
 

@@ -12,8 +12,10 @@ Examples
 
 from __future__ import annotations
 
+import gc
 import pickle
 import random
+import re
 import shutil
 import tempfile
 import threading
@@ -28,8 +30,8 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from voxloom.errors import ConfigError, DataError, MissingDataError, SchemaError
-from voxloom.formats.format import KEY, Column, Format, Row, Shard
+from voxloom.errors import ConfigError, DataError, MissingDataError, SaveError, SchemaError
+from voxloom.formats.format import KEY, Column, Format, Row, Shard, ShardWriter
 from voxloom.sample import Array
 
 __all__ = ["CHECKS", "DTYPES", "check_format", "check_rows", "rows_of", "tables", "write_shard"]
@@ -352,6 +354,49 @@ def check_threads(format: Format, folder: Path) -> None:
     assert not failed, failed
 
 
+def check_discard(format: Format, folder: Path) -> None:
+    """A writer lets go of its files at any moment, silently."""
+    for compression in format.compressions:
+        for kept in (0, 1, 3):
+            with _folder(folder) as own:
+                writer = format.writer(own, _STEM, MIXED, 3, compression=compression)
+                for row in rows_of(MIXED, kept):
+                    writer.append(row)
+                writer.discard()
+                del writer
+                gc.collect()
+
+
+def check_full_disk(format: Format, folder: Path) -> None:
+    """A disk that takes no more is a SaveError that names the file, whenever it comes."""
+    resource = pytest.importorskip("resource")
+    columns = [Column("image", "uint8", (2**16,)), Column("caption"), Column(KEY)]
+    rows = [{"image": row["image"], "caption": bytes(2**17), KEY: row[KEY]} for row in rows_of(columns, 60)]
+    kept = resource.getrlimit(resource.RLIMIT_FSIZE)
+    for room in (2**16, 2**20, 3 * 2**20):
+        for compression in format.compressions:
+            with _folder(folder) as own:
+                resource.setrlimit(resource.RLIMIT_FSIZE, (room, kept[1]))
+                try:
+                    with pytest.raises(SaveError, match=re.escape(str(own))):
+                        _write_or_discard(
+                            format.writer(own, _STEM, columns, 60, compression=compression), rows
+                        )
+                    gc.collect()
+                finally:
+                    resource.setrlimit(resource.RLIMIT_FSIZE, kept)
+
+
+def _write_or_discard(writer: ShardWriter, rows: Sequence[Row]) -> None:
+    try:
+        for row in rows:
+            writer.append(row)
+        writer.close()
+    except SaveError:
+        writer.discard()
+        raise
+
+
 def check_missing(format: Format, folder: Path) -> None:
     """A file that is not there is a MissingDataError; opening creates nothing."""
     with pytest.raises(MissingDataError):
@@ -424,6 +469,8 @@ CHECKS: tuple[Check, ...] = (
     check_large,
     check_pickles,
     check_threads,
+    check_discard,
+    check_full_disk,
     check_missing,
     check_damage,
 )

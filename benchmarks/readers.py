@@ -26,6 +26,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
+from threading import Timer
 from typing import Any
 
 from reader_data import KINDS, make_case, progress
@@ -37,6 +38,8 @@ from environments import PEERS, NotInstalledError, python_of  # noqa: E402
 RAW = ("memmap", "arrow", "hdf5")
 WAYS = {"loader": "Loader", "thread": "Loader, one thread reads ahead", "gather": "bare gather"}
 SINGLE = {name: "1" for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")}
+PATIENCE = 900
+"""Seconds that a reader may take to write its files, or for an epoch."""
 FRAMES = "no reader here: it has no lossless 16-bit encoding of its own"
 
 
@@ -72,12 +75,17 @@ class Reader:
         """Return the answer to an order; what fails is out of the race."""
         if self.error:
             return {}
+        ended = {"error": f"the process ended, or did not answer in {PATIENCE} s"}
+        alarm = Timer(PATIENCE, self.process.kill)
+        alarm.start()
         try:
             self.process.stdin.write(order + "\n")
             self.process.stdin.flush()
-            answer = json.loads(self.process.stdout.readline() or '{"error": "the process ended"}')
+            line = self.process.stdout.readline()
+            answer = json.loads(line) if line else ended
         except BrokenPipeError:
-            answer = {"error": "the process ended"}
+            answer = ended
+        alarm.cancel()
         self.error = answer.get("error", "")
         return answer
 

@@ -107,7 +107,7 @@ class Made(Source):
 def run(code: str, *arguments: str) -> dict[str, Any]:
     """Return what a piece of code prints in a fresh process."""
     command = [sys.executable, "-c", code, *arguments]
-    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
     return json.loads(done.stdout)
 
 

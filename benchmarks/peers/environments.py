@@ -92,5 +92,6 @@ def _reason(log: str) -> str:
     """Return in a few words why pip failed."""
     if "torchvision<0" in log and "conflict" in log:
         return "requires torchvision"
-    errors = [line for line in log.splitlines() if "error" in line.lower()]
-    return (errors[-1] if errors else "pip failed").strip()[:120]
+    errors = [line.strip() for line in log.splitlines() if "error" in line.lower()]
+    telling = [line for line in errors if "Error: " in line] or errors
+    return telling[-1][:120] if telling else "pip failed"

@@ -8,7 +8,7 @@ from pathlib import Path
 from voxloom import __version__
 from voxloom.conversion.journal import Journal
 from voxloom.conversion.plan import Plan
-from voxloom.errors import DataError
+from voxloom.errors import DataError, SaveError
 from voxloom.formats.manifest import Manifest, ShardFacts
 
 __all__ = ["complete", "finished"]
@@ -47,7 +47,12 @@ def complete(store: Path, plan: Plan) -> Manifest | None:
         raise DataError(
             f"{store}: none of {plan.samples} samples could be converted; the first, {key!r}: {reason}"
         )
-    journal.finish(manifest)
+    try:
+        journal.finish(manifest)
+    except SaveError:
+        if finished(store, plan) is None:
+            raise
+        journal.remove()  # another process has finished it at the same time
     return manifest
 
 

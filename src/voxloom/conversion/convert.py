@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from voxloom.conversion.completion import complete
-from voxloom.conversion.dask import write_on_dask
+from voxloom.conversion.dask import require_distributed, write_on_dask
 from voxloom.conversion.journal import Journal
 from voxloom.conversion.origin import as_source, origins
 from voxloom.conversion.planning import planned
@@ -105,6 +105,7 @@ def convert(
     made = Conversion.of(**settings)
     if workers < 0:
         raise ConfigError(f"workers={workers}: expected 0 or more processes")
+    how = _Means(workers, dask)
     store, opened, me = Path(path), as_source(source), rank or Rank.from_environment()
     for origin in origins(opened):
         apart(store, origin)
@@ -116,7 +117,6 @@ def convert(
     if manifest is not None:
         return _report(store, manifest.shards, began, finished=True)
     task = ShardTask(opened, plan, store)
-    how = _Means(workers, dask)
     try:
         return _converted(task, mine, how, progress, began)
     except KeyboardInterrupt as error:
@@ -129,6 +129,8 @@ class _Means:
     """What writes the shards: this process, several of this machine, or a cluster."""
 
     def __init__(self, workers: int, dask: Any) -> None:
+        if dask is not None:
+            require_distributed()
         self._workers, self._dask = workers, dask
 
     def write(self, task: ShardTask, numbers: Sequence[int], advance: Advance) -> Iterator[ShardFacts]:

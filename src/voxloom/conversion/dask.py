@@ -9,7 +9,10 @@ from voxloom.conversion.shards import Advance, ShardTask
 from voxloom.errors import DistributedError, LoadingError, MissingExtraError, VoxloomError
 from voxloom.formats.manifest import ShardFacts
 
-__all__ = ["write_on_dask"]
+__all__ = ["require_distributed", "write_on_dask"]
+
+PATIENCE = "30s"
+"""How long a scheduler has to answer."""
 
 
 def write_on_dask(
@@ -36,7 +39,7 @@ def write_on_dask(
     LoadingError
         When workers die again and again.
     """
-    distributed = _distributed()
+    distributed = require_distributed()
     if isinstance(scheduler, distributed.Client):
         yield from _written(distributed, scheduler, task, numbers, advance)
         return
@@ -51,11 +54,11 @@ def _written(
     futures = client.map(_write, numbers, task=shared, pure=False)
     try:
         for future in distributed.as_completed(futures):
-            facts: ShardFacts = future.result()
+            facts: ShardFacts | VoxloomError = future.result()
+            if isinstance(facts, VoxloomError):
+                raise facts
             advance(facts.samples + len(facts.skipped), facts.bytes)
             yield facts
-    except VoxloomError:
-        raise
     except (distributed.KilledWorker, distributed.CancelledError) as error:
         raise LoadingError(
             f"Dask gave up a shard: {error}. A worker died over it again and again, maybe out of memory. "
@@ -65,8 +68,12 @@ def _written(
         client.cancel(futures)
 
 
-def _write(number: int, task: ShardTask) -> ShardFacts:
-    return task.write(number)
+def _write(number: int, task: ShardTask) -> ShardFacts | VoxloomError:
+    """Write a shard on a worker; an error goes home as a value, for Dask cannot rebuild ours."""
+    try:
+        return task.write(number)
+    except VoxloomError as error:
+        return error
 
 
 def _client(distributed: Any, scheduler: str, workers: int) -> Any:
@@ -74,7 +81,7 @@ def _client(distributed: Any, scheduler: str, workers: int) -> Any:
         count = workers or None
         return distributed.Client(n_workers=count, threads_per_worker=1, dashboard_address=None)
     try:
-        return distributed.Client(scheduler, timeout="30s")
+        return distributed.Client(scheduler, timeout=PATIENCE)
     except (OSError, ValueError) as error:
         raise DistributedError(
             f"no Dask scheduler answers at {scheduler!r} ({error}). Expected 'local' or an address such as "
@@ -82,7 +89,8 @@ def _client(distributed: Any, scheduler: str, workers: int) -> Any:
         ) from error
 
 
-def _distributed() -> Any:
+def require_distributed() -> Any:
+    """Return the package distributed, or say how to install it."""
     try:
         import distributed
     except ImportError as error:

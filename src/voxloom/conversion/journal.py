@@ -30,10 +30,8 @@ from pydantic import ValidationError
 
 from voxloom.conversion.plan import Plan
 from voxloom.conversion.target import PLAN, sync_folder
-from voxloom.errors import DataError, SaveError
-from voxloom.formats.format import Format
+from voxloom.errors import DataError, SaveError, VoxloomError
 from voxloom.formats.manifest import JOURNAL, MANIFEST, SHARDS, FileFacts, Manifest, ShardFacts, digest_of
-from voxloom.formats.names import FORMATS
 
 __all__ = ["Journal"]
 
@@ -170,24 +168,22 @@ class Journal:
                 (self.shards / name).unlink(missing_ok=True)
 
 
-def files_of(plan: Plan, stem: str) -> list[str]:
-    """Return the names of a shard's files."""
-    format_: Format = FORMATS[plan.settings.format]()
-    return format_.files(stem, plan.columns)
-
-
 @contextmanager
 def _saving(store: Path) -> Iterator[None]:
     """Say what a failure to write means for the conversion."""
     try:
         yield
-    except (DataError, SaveError):
+    except SaveError as error:
+        raise SaveError(f"{error} {_KEPT}") from error
+    except VoxloomError:
         raise
     except OSError as error:
         raise SaveError(
-            f"could not write {store}: {error.strerror or error}. What is finished is kept: "
-            "free some space or mend the access, then give the same command with --resume."
+            f"could not write {store}: {error.strerror or error}. Free some space or mend the access. {_KEPT}"
         ) from error
+
+
+_KEPT = "The shards that are finished are kept: go on with resume (--resume)."
 
 
 def _facts(path: Path) -> FileFacts:
@@ -233,7 +229,7 @@ def _machine() -> str:
 
 def _is_left_behind(path: Path) -> bool:
     match = re.fullmatch(r".*\.([0-9a-f]{12})\.(\d+)\.[0-9a-f]{8}\.tmp", path.name)
-    if match is not None and match[1] == _machine():
+    if match is not None and match[1] == _machine() and os.name != "nt":  # there, asking would end it
         return not _is_alive(int(match[2]))
     return _last_change(path) < time.time() - _FORGOTTEN
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -35,10 +36,12 @@ def as_source(source: Any) -> Source:
 
 
 def origins(source: object) -> list[Path]:
-    """Return the files and folders that a source says it was read from."""
-    found = [getattr(source, name, None) for name in ("path", "root", "folder", "origin")]
-    paths = [Path(path) for path in found if isinstance(path, str | Path) and str(path)]
-    paths += [Path(path) for path in dict(getattr(source, "folders", None) or {}).values()]
-    for inner in (getattr(source, "source", None), *(getattr(source, "_sources", None) or ())):
-        paths += [] if inner is None else origins(inner)
+    """Return the files and folders that a source says it was read from, as far as they are there."""
+    told = [getattr(source, name, None) for name in ("path", "root", "folder", "origin")]
+    folders = getattr(source, "folders", None)
+    told += list(folders.values()) if isinstance(folders, Mapping) else []
+    paths = [Path(path) for path in told if isinstance(path, str | Path) and os.path.exists(path)]
+    inner = [getattr(source, name, None) for name in ("source", "dataset")]
+    for each in (*inner, *(getattr(source, "_sources", None) or ())):
+        paths += [] if each is None else origins(each)
     return paths

@@ -1,0 +1,57 @@
+import pytest
+from slow_source import Cut, Deadly, Slow
+
+from voxloom.conversion import convert
+from voxloom.errors import ConfigError, LoadingError, UnreadableImageError
+from voxloom.sample import Map, Sample
+
+
+class Counted(Slow):
+    """Tells how many samples are read at once."""
+
+    def __init__(self, samples):
+        super().__init__(0.01, samples)
+        self.now, self.most = 0, 0
+
+    def read(self, index):
+        self.now += 1
+        self.most = max(self.most, self.now)
+        try:
+            return super().read(index)
+        finally:
+            self.now -= 1
+
+
+def test_workers_write_the_same_store_and_tell_of_progress(tmp_path, same_tree):
+    convert(Slow(), tmp_path / "one", samples_per_shard=5)
+    told = []
+    convert(Slow(), tmp_path / "two", samples_per_shard=5, workers=2, progress=lambda *t: told.append(t))
+    assert same_tree(tmp_path / "one", tmp_path / "two")
+    assert told[-1][:2] == (24, 24)
+    assert told == sorted(told)
+
+
+def test_one_shard_is_read_by_several_threads(tmp_path, same_tree):
+    convert(Slow(), tmp_path / "one")
+    source = Counted(24)
+    convert(source, tmp_path / "two", workers=4)
+    assert same_tree(tmp_path / "one" / "shards", tmp_path / "two" / "shards")
+    assert source.most > 1
+
+
+def test_a_killed_worker_is_told_and_gone_on_from(tmp_path):
+    with pytest.raises(LoadingError, match=r"shard 1[\s\S]*memory[\s\S]*--resume"):
+        convert(Deadly(), tmp_path / "store", samples_per_shard=2, workers=2)
+    assert (tmp_path / "store" / "journal" / "plan.json").exists()
+
+
+def test_an_error_of_a_worker_is_raised_with_its_kind(tmp_path):
+    with pytest.raises(UnreadableImageError, match="'s/003'"):
+        convert(Cut(), tmp_path / "store", samples_per_shard=2, workers=2)
+
+
+def test_a_source_that_cannot_be_sent_is_refused(tmp_path):
+    source = Map(Slow(), lambda sample: Sample(sample.key, sample.schema, sample))
+    with pytest.raises(ConfigError, match="workers=0"):
+        convert(source, tmp_path / "store", samples_per_shard=2, workers=2)
+    assert convert(source, tmp_path / "store", samples_per_shard=2, resume=True).finished

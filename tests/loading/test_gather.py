@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import os
+import signal
+
 import numpy as np
 import pytest
 import torch
@@ -156,3 +159,30 @@ def test_threads_are_what_raw_data_gets_and_processes_what_transforms_get():
     assert workers(Rows(), cache_rate=0.5)
     assert workers(Plain())
     assert not workers(Plain(), workers="thread")
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning")
+def test_a_loader_with_threads_goes_on_in_a_forked_process():
+    loader = load(num_workers=2)
+    half = iter(loader)
+    next(half)
+    pid = os.fork()
+    if not pid:
+        signal.alarm(20)
+        os._exit([len(batch) for batch in loader] != [4, 3])
+    assert os.waitpid(pid, 0)[1] == 0
+    assert len(list(half)) == 2
+
+
+def test_an_epoch_goes_on_with_other_batches_and_ranks():
+    loader = load(Rows(23), num_workers=1)
+    seen = [i for _, batch in zip(range(2), loader, strict=False) for i in batch.indices]
+    state = loader.state_dict()
+    for rank in range(3):
+        order = Order(length=23, batch_size=1, seed=1, rank=rank, world=3)
+        other = Loader(Rows(23), None, order=order, seed=1, num_workers=1)
+        other.load_state_dict(state)
+        seen += [i for batch in other for i in batch.indices]
+        assert other.epoch == 1
+    assert sorted(seen) == list(range(23))

@@ -88,7 +88,13 @@ def raising(error):
 
 
 @pytest.mark.parametrize(
-    "options", [{"num_workers": 2}, {"cache_rate": 0.5}, {"num_workers": 2, "cache_rate": 1.0}]
+    "options",
+    [
+        {"num_workers": 2},
+        {"cache_rate": 0.5},
+        {"num_workers": 2, "cache_rate": 1.0},
+        {"num_workers": 3, "cache_rate": 0.5, "workers": "thread"},
+    ],
 )
 def test_workers_and_cache_change_nothing(options):
     assert two_epochs(make(**options)) == two_epochs(make())
@@ -101,11 +107,11 @@ def test_randomness_differs_between_epochs_and_samples_only():
     assert len({value.item() for offset in offsets for value in offset[:, 0, 0, 0]}) == 8
 
 
-@pytest.mark.parametrize("num_workers", [0, 2])
+@pytest.mark.parametrize(("num_workers", "workers"), [(0, None), (2, "process"), (2, "thread")])
 @pytest.mark.parametrize("after", [0, 1, 2, 3, 4])
-def test_a_resume_goes_on_where_it_stopped_despite_prefetching(num_workers, after):
+def test_a_resume_goes_on_where_it_stopped_despite_prefetching(num_workers, workers, after):
     whole = two_epochs(make())
-    loader = make(num_workers=num_workers)
+    loader = make(num_workers=num_workers, workers=workers)
     epochs = (batch for _ in range(2) for batch in loader)
     batches = [next(epochs) for _ in range(after)]
     state = loader.state_dict()
@@ -174,6 +180,8 @@ def test_what_cannot_be_meant_is_refused_at_once():
         make(0)
     with pytest.raises(ConfigError, match="cache rate of 2"):
         make(cache_rate=2)
+    with pytest.raises(ConfigError, match="workers='threads': expected 'thread', 'process' or None"):
+        make(workers="threads")
 
 
 @pytest.mark.parametrize("state", [{}, {"step": -1}, {"step": "3"}])
@@ -217,7 +225,7 @@ def test_no_transform_leaves_samples_as_they_are():
     assert next(iter(loader))["image"][:, 0, 0, 0].tolist() == [0, 1]
 
 
-@pytest.mark.parametrize("num_workers", [0, 2])
+@pytest.mark.parametrize(("num_workers", "workers"), [(0, None), (2, "process"), (2, "thread")])
 @pytest.mark.parametrize(
     "error",
     [
@@ -226,8 +234,8 @@ def test_no_transform_leaves_samples_as_they_are():
         SchemaError("'a' has 3 channels"),
     ],
 )
-def test_an_error_arrives_as_it_was_raised(num_workers, error):
-    loader = make(source=Numbers(11, {7: raising(error)}), num_workers=num_workers)
+def test_an_error_arrives_as_it_was_raised(num_workers, workers, error):
+    loader = make(source=Numbers(11, {7: raising(error)}), num_workers=num_workers, workers=workers)
     with pytest.raises(type(error)) as caught:
         list(loader)
     assert type(caught.value) is type(error)

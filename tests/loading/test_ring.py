@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 import torch
 
+from voxloom.loading.batch import tensor_of
 from voxloom.loading.ring import PinnedMemory, Ring
+from voxloom.sample import Field
 
 
 def ring(most=3):
@@ -71,7 +73,8 @@ def test_pinned_memory_is_torchs_own_and_held_by_what_is_made_of_it(monkeypatch)
     one, two = memory.take(4), memory.take(2)
     assert (one.shape, two.shape, one.dtype, given) == ((4, 2, 3), (2, 2, 3), np.uint16, [True, True])
     assert one.flags.writeable
-    tensor = torch.from_numpy(one)
+    tensor = tensor_of(one, Field(name="image", axes="yx"))
+    assert tensor is one.base
     one[:] = 7
     del one
     assert tensor.sum() == 7 * 24

@@ -82,7 +82,7 @@ class Batch:
         return self.fields[name]
 
     def __len__(self) -> int:
-        return len(self.indices)
+        return len(self.__dict__.get("keys", self.indices))  # keys that nobody asked for stay unread
 
     def to(
         self,
@@ -222,9 +222,16 @@ def tensor_of(array: Array, field: Field) -> torch.Tensor:
     (torch.Size([2, 3, 4, 6]), True)
     """
     array = array.astype(_dtype(field, array.dtype), copy=False)
-    tensor = torch.from_numpy(array if array.flags.writeable else array.copy())
+    tensor = _shared(array if array.flags.writeable else array.copy())
     is_last = len(field.axes) > 1 and field.axes[-1] == "c" and tensor.ndim == len(field.axes) + 1
     return tensor.movedim(-1, 1) if is_last else tensor
+
+
+def _shared(array: Array) -> torch.Tensor:
+    origin: Any = array.base
+    if isinstance(origin, torch.Tensor) and origin.shape == array.shape:
+        return origin  # torch goes by its own tensor to know when page-locked memory has been copied
+    return torch.from_numpy(array)
 
 
 def _dtype(field: Field, dtype: np.dtype[Any]) -> np.dtype[Any]:

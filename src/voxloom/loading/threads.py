@@ -84,7 +84,7 @@ class _Gate:
     def begin(self) -> None:
         """Be open, with no read under way."""
         self._condition = threading.Condition()
-        self._reading, self._forking = 0, False
+        self._reading = self._forking = 0
 
     def __enter__(self) -> None:
         with self._condition:
@@ -99,12 +99,12 @@ class _Gate:
     def stop(self) -> None:
         """Wait for the reads, and let none begin."""
         self._condition.acquire()
-        self._forking = True
+        self._forking += 1
         self._condition.wait_for(lambda: not self._reading, _LONGEST)
 
     def go_on(self) -> None:
         """Let reads begin again."""
-        self._forking = False
+        self._forking -= 1
         self._condition.notify_all()
         self._condition.release()
 

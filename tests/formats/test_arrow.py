@@ -10,7 +10,7 @@ from voxloom.errors import DamagedStoreError, MissingExtraError
 from voxloom.formats import arrow
 from voxloom.formats.arrow import Arrow
 from voxloom.formats.format import KEY, Column
-from voxloom.testing.formats import check_rows, rows_of, write_shard
+from voxloom.testing.shards import check_rows, rows_of, write_shard
 
 COLUMNS = [Column("image", "uint8", (30, 40)), Column("label", "int64"), Column("caption"), Column(KEY)]
 PATH = "00007.arrow"

@@ -11,7 +11,7 @@ import pytest
 from voxloom.errors import DamagedStoreError, MissingExtraError
 from voxloom.formats.format import KEY, Column
 from voxloom.formats.hdf5 import Hdf5
-from voxloom.testing.formats import DTYPES, rows_of, write_shard
+from voxloom.testing.shards import DTYPES, rows_of, write_shard
 
 COLUMNS = [Column("frame", "uint16", (40, 30)), Column("label", "int64"), Column("caption"), Column(KEY)]
 PATH = "00007.h5"

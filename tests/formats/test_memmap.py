@@ -7,7 +7,7 @@ from voxloom.errors import DamagedStoreError, SaveError
 from voxloom.formats.format import KEY, Column
 from voxloom.formats.mapped import copy_rows
 from voxloom.formats.memmap import Memmap, npy_header
-from voxloom.testing.formats import DTYPES, rows_of, write_shard
+from voxloom.testing.shards import DTYPES, rows_of, write_shard
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

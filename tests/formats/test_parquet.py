@@ -10,7 +10,7 @@ from pyarrow import parquet
 from voxloom.errors import DamagedStoreError, MissingExtraError, SchemaError
 from voxloom.formats.format import KEY, Column
 from voxloom.formats.parquet import Parquet
-from voxloom.testing.formats import rows_of, write_shard
+from voxloom.testing.shards import rows_of, write_shard
 
 COLUMNS = [Column("image", "uint8", (300, 400)), Column("label", "int64"), Column("caption"), Column(KEY)]
 PATH = "00007.parquet"

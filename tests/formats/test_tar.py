@@ -11,7 +11,7 @@ from voxloom.errors import DamagedStoreError, SchemaError
 from voxloom.formats.format import KEY, Column
 from voxloom.formats.members import base_name, header, suffixes
 from voxloom.formats.tar import Tar
-from voxloom.testing.formats import check_rows, write_shard
+from voxloom.testing.shards import check_rows, write_shard
 
 JPEG, PNG = b"\xff\xd8\xff\xe0 a picture", b"\x89PNG\r\n\x1a\n a picture"
 COLUMNS = [

@@ -71,26 +71,33 @@ class Blosc(Codec):
         return {
             "compression": _BLOSC_FILTER,
             # revision of the filter and of the frame, size of an item and of a chunk, level, bitshuffle, LZ4
-            "compression_opts": (2, 2, itemsize, row_bytes, 5, 2, 1),
+            "compression_opts": (2, 2, _typesize(itemsize), row_bytes, 5, 2, 1),
             "allow_unknown_filter": True,
         }
 
     def encode(self, data: memoryview, itemsize: int) -> bytes:
         """Return a frame of one thread, so that it is the same everywhere."""
-        frame: bytes = imagecodecs.blosc_encode(
-            data, level=5, compressor="lz4", shuffle=2, typesize=itemsize, numthreads=1
+        source: Any = data  # any buffer, whatever its types say
+        frame = imagecodecs.blosc_encode(
+            source, level=5, compressor="lz4", shuffle=2, typesize=_typesize(itemsize), numthreads=1
         )
-        return frame
+        return bytes(frame)
 
     def decode(self, chunk: memoryview, out: Array, itemsize: int) -> None:  # noqa: ARG002
         """Decode a frame whose own sizes are what they must be."""
-        sizes = np.frombuffer(chunk[:_BLOSC_HEADER], "<u4") if len(chunk) >= _BLOSC_HEADER else ()
-        if len(sizes) != 4 or sizes[1] != len(out) or sizes[3] != len(chunk):
+        sizes = np.frombuffer(chunk[:_BLOSC_HEADER], "<u4").tolist() if len(chunk) >= _BLOSC_HEADER else []
+        if sizes[1::2] != [len(out), len(chunk)]:
             raise ValueError("its header is not that of a Blosc frame of one sample")
+        source, slot = chunk, out  # type: Any, Any
         try:
-            imagecodecs.blosc_decode(chunk, numthreads=1, out=out)
+            imagecodecs.blosc_decode(source, numthreads=1, out=slot)
         except imagecodecs.BloscError as error:
             raise ValueError(str(error)) from error
+
+
+def _typesize(itemsize: int) -> int:
+    """Return what a frame's header has one byte for."""
+    return itemsize if itemsize < 256 else 1
 
 
 CODECS: dict[str, Codec] = {"gzip": Gzip(), "blosc": Blosc()}

@@ -33,14 +33,20 @@ from hypothesis import strategies as st
 from voxloom.errors import ConfigError, DataError, MissingDataError, SaveError, SchemaError
 from voxloom.formats.format import KEY, Column, Format, Row, Shard, ShardWriter
 from voxloom.sample import Array
+from voxloom.testing.shards import (
+    DTYPES,
+    MIXED,
+    STEM,
+    check_rows,
+    rows_of,
+    same,
+    stacked,
+    tables,
+    taken,
+    write_shard,
+)
 
-__all__ = ["CHECKS", "DTYPES", "check_format", "check_rows", "rows_of", "tables", "write_shard"]
-
-DTYPES = (
-    "uint8", "int8", "uint16", "int16", "uint32", "int32", "uint64", "int64", "float16", "float32",
-    "float64", "complex64", "complex128", "bool", ">u2", ">i4", ">f4", ">f8", ">c8", "<M8[ns]", "S5", "<U3",
-)  # fmt: skip
-"""Types that each format must hold."""
+__all__ = ["CHECKS", "check_format"]
 
 _FEW = settings(
     max_examples=30,
@@ -50,8 +56,6 @@ _FEW = settings(
     phases=(Phase.explicit, Phase.generate),
     suppress_health_check=list(HealthCheck),
 )
-_STEM = "00007"
-
 Check = Callable[[Format, Path], None]
 
 
@@ -78,107 +82,6 @@ def check_format(format: Format) -> None:
             check(format, folder)
 
 
-def write_shard(
-    format: Format, folder: Path, columns: Sequence[Column], rows: Sequence[Row], **settings: Any
-) -> list[Path]:
-    """Write rows as a shard; return its files, which must be those that the format names.
-
-    Examples
-    --------
-    >>> from voxloom.formats.memmap import Memmap
-    >>> folder = Path(tempfile.mkdtemp())
-    >>> [path.name for path in write_shard(Memmap(), folder, [Column("label", "int64")], [])]
-    ['00007.label.npy']
-    """
-    planned = settings.pop("planned", len(rows))
-    writer = format.writer(folder, _STEM, columns, planned, **settings)
-    for row in rows:
-        writer.append(row)
-    writer.close()
-    writer.close()
-    names = format.files(_STEM, columns)
-    assert sorted(path.name for path in folder.iterdir()) == sorted(names), "other files than it names"
-    return [folder / name for name in names]
-
-
-def rows_of(columns: Sequence[Column], samples: int, seed: int = 0) -> list[Row]:
-    """Return samples of random bits, the same for the same seed.
-
-    Examples
-    --------
-    >>> rows_of([Column("label", "uint8")], 2)[0]["label"].shape
-    ()
-    """
-    draw = random.Random(seed)
-    return [{column.name: _cell(column, draw, number) for column in columns} for number in range(samples)]
-
-
-def _cell(column: Column, draw: random.Random, number: int) -> Array | bytes:
-    if column.name == KEY:
-        return f"größe {number}/{'x' * draw.randrange(150)}.tar.jpg".encode()
-    if not column.is_fixed:
-        return draw.randbytes(draw.choice([0, 1, 7, 300]))
-    array: Array = np.zeros(column.shape, column.dtype)
-    if array.dtype.kind == "U":  # not all bits are letters
-        array[...] = draw.choice(["", "a", "äöü"])
-    elif array.dtype.kind == "b":
-        array[...] = np.frombuffer(draw.randbytes(array.size), np.uint8).reshape(column.shape) % 2
-    else:
-        array.reshape(-1).view(np.uint8)[...] = np.frombuffer(draw.randbytes(array.nbytes), np.uint8)
-    return array
-
-
-def tables() -> st.SearchStrategy[tuple[list[Column], list[Row]]]:
-    """Draw columns of any types and shapes, and rows of them."""
-    shape = st.lists(st.integers(0, 5), max_size=3).map(tuple)
-    fixed = st.tuples(st.sampled_from(DTYPES), shape)
-    kind = st.one_of(st.none(), fixed)
-    names = st.sampled_from(["image", "label", "caption", "a b/c", "größe", "x.offsets", "x", "cls", "%"])
-    columns = st.dictionaries(names, kind, max_size=4).map(
-        lambda kinds: [*(Column(name, *(facts or ())) for name, facts in kinds.items()), Column(KEY)]
-    )
-    return columns.flatmap(
-        lambda columns: st.tuples(
-            st.just(columns),
-            st.tuples(st.integers(0, 9), st.integers(0, 99)).map(lambda draw: rows_of(columns, *draw)),
-        )
-    )
-
-
-def check_rows(shard: Shard, columns: Sequence[Column], rows: Sequence[Row]) -> None:
-    """Check that a shard gives back these rows bit for bit, in any order."""
-    order = np.array(random.Random(1).choices(range(len(rows)), k=2 * len(rows)) if rows else [], np.int64)
-    for column in columns:
-        if not column.is_fixed:
-            for number, row in enumerate(rows):
-                assert bytes(shard.blob(column.name, number)) == row[column.name]
-            continue
-        expected = _stacked(column, rows)
-        assert _same(_taken(shard, column, order), expected[order]), column
-        view = shard.view(column.name)
-        if view is not None:
-            assert not view.flags.writeable, "a view of a file can be written"
-            assert _same(view, expected), column
-
-
-def _stacked(column: Column, rows: Sequence[Row]) -> Array:
-    array: Array = np.zeros((len(rows), *column.shape), column.dtype)
-    for number, row in enumerate(rows):
-        array[number] = row[column.name]
-    return array
-
-
-def _taken(shard: Shard, column: Column, rows: Array) -> Array:
-    out: Array = np.zeros((len(rows), *column.shape), column.dtype)
-    shard.take(column.name, rows, out)
-    return out
-
-
-def _same(one: Array, two: Array) -> bool:
-    """Whether arrays are equal bit for bit, also where they are not a number."""
-    return one.dtype == two.dtype and one.shape == two.shape and one.tobytes() == two.tobytes()
-
-
 @contextmanager
 def _folder(parent: Path | None) -> Iterator[Path]:
     folder = Path(tempfile.mkdtemp(dir=parent))
@@ -186,15 +89,6 @@ def _folder(parent: Path | None) -> Iterator[Path]:
         yield folder
     finally:
         shutil.rmtree(folder)
-
-
-MIXED = [
-    Column("image", "uint16", (3, 40, 9)),
-    Column("label", "int64"),
-    Column("weight", "float32"),
-    Column("caption"),
-    Column(KEY),
-]
 
 
 def check_round_trip(format: Format, folder: Path) -> None:
@@ -206,7 +100,7 @@ def check_round_trip(format: Format, folder: Path) -> None:
         columns, rows = table
         with _folder(folder) as own:
             write_shard(format, own, columns, rows, compression=compression)
-            check_rows(format.open(own, _STEM, columns, len(rows)), columns, rows)
+            check_rows(format.open(own, STEM, columns, len(rows)), columns, rows)
 
     check()
 
@@ -222,7 +116,7 @@ def check_types(format: Format, folder: Path) -> None:
     for compression in format.compressions:
         with _folder(folder) as own:
             write_shard(format, own, columns, rows, compression=compression)
-            check_rows(format.open(own, _STEM, columns, len(rows)), columns, rows)
+            check_rows(format.open(own, STEM, columns, len(rows)), columns, rows)
 
 
 def check_fewer(format: Format, folder: Path) -> None:
@@ -233,10 +127,10 @@ def check_fewer(format: Format, folder: Path) -> None:
             with _folder(folder) as one, _folder(folder) as two:
                 fewer = write_shard(format, one, MIXED, rows[:kept], planned=9, compression=compression)
                 exact = write_shard(format, two, MIXED, rows[:kept], compression=compression)
-                check_rows(format.open(one, _STEM, MIXED, kept), MIXED, rows[:kept])
+                check_rows(format.open(one, STEM, MIXED, kept), MIXED, rows[:kept])
                 assert [path.read_bytes() for path in fewer] == [path.read_bytes() for path in exact]
                 with pytest.raises(DataError):
-                    format.open(one, _STEM, MIXED, kept + 1)
+                    format.open(one, STEM, MIXED, kept + 1)
 
 
 def check_same_bytes(format: Format, folder: Path) -> None:
@@ -253,11 +147,11 @@ def check_refusals(format: Format, folder: Path) -> None:
     """What cannot be stored is refused before it is."""
     for columns in ([Column("x", "O")], [Column("x"), Column("x")], [Column("x", "no type")]):
         with pytest.raises(SchemaError):
-            format.writer(folder, _STEM, columns, 1)
+            format.writer(folder, STEM, columns, 1)
     with pytest.raises(ConfigError):
-        format.writer(folder, _STEM, MIXED, 1, compression="no compression")
+        format.writer(folder, STEM, MIXED, 1, compression="no compression")
     columns = [Column("x", "uint8", (2,)), Column("y")]
-    writer = format.writer(folder, _STEM, columns, 1)
+    writer = format.writer(folder, STEM, columns, 1)
     good: dict[str, Any] = {"x": np.zeros(2, np.uint8), "y": b""}
     wrong: list[dict[str, Any]] = [{"x": np.zeros(3, np.uint8)}, {"x": np.zeros(2)}, {"x": b"12"}]
     for change in [*wrong, {"y": np.zeros(2)}, {"z": b""}]:
@@ -267,22 +161,22 @@ def check_refusals(format: Format, folder: Path) -> None:
     with pytest.raises(SchemaError):
         writer.append(good)
     writer.close()
-    check_rows(format.open(folder, _STEM, columns, 1), columns, [good])
+    check_rows(format.open(folder, STEM, columns, 1), columns, [good])
 
 
 def check_rows_outside(format: Format, folder: Path) -> None:
     """A row that is not there is an IndexError, and no row is none."""
     write_shard(format, folder, MIXED, rows_of(MIXED, 3))
-    shard = format.open(folder, _STEM, MIXED, 3)
+    shard = format.open(folder, STEM, MIXED, 3)
     for row in (3, -1, 2**40):
         for column in MIXED:
             with pytest.raises(IndexError):
                 _cell_at(shard, column, row)
-    assert _taken(shard, MIXED[0], np.array([], np.int64)).shape == (0, 3, 40, 9)
+    assert taken(shard, MIXED[0], np.array([], np.int64)).shape == (0, 3, 40, 9)
 
 
 def _cell_at(shard: Shard, column: Column, row: int) -> Array | bytes | memoryview:
-    return _taken(shard, column, np.array([0, row])) if column.is_fixed else shard.blob(column.name, row)
+    return taken(shard, column, np.array([0, row])) if column.is_fixed else shard.blob(column.name, row)
 
 
 def check_slots(format: Format, folder: Path) -> None:
@@ -291,10 +185,10 @@ def check_slots(format: Format, folder: Path) -> None:
     for compression in format.compressions:
         with _folder(folder) as own:
             write_shard(format, own, MIXED, rows, compression=compression)
-            shard = format.open(own, _STEM, MIXED, 5)
+            shard = format.open(own, STEM, MIXED, 5)
             out: Array = np.zeros((5, 40, 9, 3), "uint16").transpose(0, 3, 1, 2)
             shard.take("image", np.arange(5), out)
-            assert _same(out, _stacked(MIXED[0], rows))
+            assert same(out, stacked(MIXED[0], rows))
 
 
 def check_large(format: Format, folder: Path) -> None:
@@ -307,7 +201,7 @@ def check_large(format: Format, folder: Path) -> None:
         small = np.full(3, number, "uint16")
         return {"image": np.roll(array, number), "small": small, "file": bytes(2**19), KEY: b"%d" % number}
 
-    writer = format.writer(folder, _STEM, columns, 40)
+    writer = format.writer(folder, STEM, columns, 40)
     tracemalloc.start()
     try:
         for number in range(40):
@@ -318,11 +212,11 @@ def check_large(format: Format, folder: Path) -> None:
         tracemalloc.stop()
     assert peak < 2**25, f"{peak} bytes held of a shard of {40 * 3 * 2**19}"
     order = [33, 0, 12, 39, 12]
-    shard = format.open(folder, _STEM, columns, 40)
+    shard = format.open(folder, STEM, columns, 40)
     check_rows(shard, [columns[3]], [{KEY: b"%d" % number} for number in range(40)])
     for column in fixed:
-        taken = _taken(shard, column, np.array(order))
-        assert _same(taken, _stacked(column, [row(number) for number in order]))
+        found = taken(shard, column, np.array(order))
+        assert same(found, stacked(column, [row(number) for number in order]))
 
 
 def check_pickles(format: Format, folder: Path) -> None:  # noqa: ARG001
@@ -336,7 +230,7 @@ def check_threads(format: Format, folder: Path) -> None:
     """Several threads read one shard at once."""
     rows = rows_of(MIXED, 30)
     write_shard(format, folder, MIXED, rows, compression=format.compressions[-1])
-    shard = format.open(folder, _STEM, MIXED, 30)
+    shard = format.open(folder, STEM, MIXED, 30)
     failed: list[BaseException] = []
 
     def read() -> None:
@@ -359,7 +253,7 @@ def check_discard(format: Format, folder: Path) -> None:
     for compression in format.compressions:
         for kept in (0, 1, 3):
             with _folder(folder) as own:
-                writer = format.writer(own, _STEM, MIXED, 3, compression=compression)
+                writer = format.writer(own, STEM, MIXED, 3, compression=compression)
                 for row in rows_of(MIXED, kept):
                     writer.append(row)
                 writer.discard()
@@ -380,7 +274,7 @@ def check_full_disk(format: Format, folder: Path) -> None:
                 try:
                     with pytest.raises(SaveError, match=re.escape(str(own))):
                         _write_or_discard(
-                            format.writer(own, _STEM, columns, 60, compression=compression), rows
+                            format.writer(own, STEM, columns, 60, compression=compression), rows
                         )
                     gc.collect()
                 finally:
@@ -400,12 +294,12 @@ def _write_or_discard(writer: ShardWriter, rows: Sequence[Row]) -> None:
 def check_missing(format: Format, folder: Path) -> None:
     """A file that is not there is a MissingDataError; opening creates nothing."""
     with pytest.raises(MissingDataError):
-        format.open(folder, _STEM, MIXED, 3)
+        format.open(folder, STEM, MIXED, 3)
     for path in write_shard(format, folder, MIXED, rows_of(MIXED, 3)):
         kept = path.read_bytes()
         path.unlink()
         with pytest.raises(MissingDataError):
-            format.open(folder, _STEM, MIXED, 3)
+            format.open(folder, STEM, MIXED, 3)
         assert not path.exists()
         path.write_bytes(kept)
 
@@ -418,7 +312,7 @@ def check_damage(format: Format, folder: Path) -> None:
             files = write_shard(format, own, MIXED, rows, compression=compression)
             for path in files:
                 _damage(format, path, random.Random(f"{number} {path.name}"))
-            check_rows(format.open(own, _STEM, MIXED, 6), MIXED, rows)
+            check_rows(format.open(own, STEM, MIXED, 6), MIXED, rows)
             for columns in (MIXED[1:], [Column("other", "int8"), *MIXED], [Column("image", "uint8", (7,))]):
                 _read_all(format, own, columns)
 
@@ -445,10 +339,10 @@ def _damage(format: Format, path: Path, draw: random.Random) -> None:
 def _read_all(format: Format, folder: Path, columns: Sequence[Column], samples: int = 6) -> bool:
     """Read all that can be; return whether no error of our tree came."""
     try:
-        shard = format.open(folder, _STEM, columns, samples)
+        shard = format.open(folder, STEM, columns, samples)
         for column in columns:
             if column.is_fixed:
-                _taken(shard, column, np.arange(samples))
+                taken(shard, column, np.arange(samples))
                 view = shard.view(column.name)
                 _ = None if view is None else view.tobytes()
             else:

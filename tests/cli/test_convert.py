@@ -234,6 +234,14 @@ def test_ctrl_c_before_anything_was_written(call, pets, tmp_path, monkeypatch):
     assert not (tmp_path / "s").exists()
 
 
+@pytest.mark.parametrize(("name", "module"), [("arrow", "pyarrow"), ("hdf5", "h5py")])
+def test_a_library_that_is_missing_is_named_with_its_command(call, pets, tmp_path, monkeypatch, name, module):
+    monkeypatch.setitem(sys.modules, module, None)
+    failed = call("convert", pets, tmp_path / "s", "--format", name)
+    assert failed.code == 1
+    assert f'pip install "voxloom[{name}]"' in failed.err
+
+
 def test_the_help_has_examples_and_the_order_of_a_size(call):
     shown = " ".join(call("convert", "--help").out.split())
     assert "voxloom convert photos photos_store" in shown

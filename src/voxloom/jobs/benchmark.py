@@ -43,7 +43,7 @@ def benchmark(
         Formats to compare with: samples evenly spread over the source, of 1 GiB at most, are written
         to a temporary folder in each of them.
     layout
-        How path and folder lie on disk, as `open_source` knows it.
+        How `path` lies on disk, as `open_source` knows it.
 
     Yields
     ------
@@ -58,10 +58,10 @@ def benchmark(
     for name in formats:
         _ = FORMATS[name]
     source = open_source(path, layout=layout)  # type: ignore[arg-type]
+    plain = None if folder is None else open_source(folder)
     what = f"{path} ({source.manifest.format})" if isinstance(source, Store) else str(path)
     yield what, bench(source, settings, files=files_of(Path(path)))
-    if folder is not None:
-        plain = open_source(folder, layout=layout if not isinstance(source, Store) else "auto")  # type: ignore[arg-type]
+    if folder is not None and plain is not None:
         yield str(folder), bench(plain, settings, files=files_of(Path(folder)))
     chosen = _some(source)
     for name in formats:

@@ -1,0 +1,109 @@
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from voxloom.conversion import convert
+from voxloom.testing.images import snapshot
+
+
+@pytest.fixture
+def pets(tmp_path):
+    rng = np.random.default_rng(0)
+    for i, name in enumerate(("hund/ä 1.jpg", "hund/2.png", "katze/3.png", "katze/4.png")):
+        path = tmp_path / "haus tiere" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(rng.integers(0, 256, (8 + i, 9, 3), dtype=np.uint8)).save(path)
+    return tmp_path / "haus tiere"
+
+
+def test_a_folder_of_classes(call, pets):
+    before = snapshot(pets)
+    done = call("inspect", pets)
+    assert done.code == 0, done.err
+    for said in (
+        "4 samples of",
+        "8-11 x 9 x 3",
+        "png (3) jpeg (1), RGB",
+        "label: 2 classes",
+        "katze  2  ###",
+    ):
+        assert said in done.out, done.out
+    assert snapshot(pets) == before
+
+
+def test_a_store_and_its_contact_sheet(call, pets, tmp_path):
+    store = convert(pets, tmp_path / "ein speicher", format="memmap", size=(8, 8), samples_per_shard=3).path
+    before = snapshot(store)
+    done = call("inspect", store, "--preview", tmp_path / "blatt ü.png", "--samples", 3)
+    assert done.code == 0, done.err
+    for said in (
+        f"4 samples in {store} (memmap): 2 shards, ", "compressed ", "written by voxloom",
+        "samples_per_shard 3", "8 x 8 x 3", "fixed", "hund   2  ###", "over 3 samples",
+        f"Contact sheet: {tmp_path / 'blatt ü.png'}",
+    ):  # fmt: skip
+        assert said in done.out, done.out
+    with Image.open(tmp_path / "blatt ü.png") as sheet:
+        assert sheet.mode == "RGB"
+    assert snapshot(store) == before
+
+
+def test_everything_as_json(call, pets, tmp_path):
+    (pets / "katze" / "4.png").write_bytes(b"\x89PNG\r\n\x1a\n cut")
+    store = convert(pets, tmp_path / "s", size=(8, 8), on_error="skip").path
+    found = json.loads(call("inspect", store, "--json", "--preview", tmp_path / "p.png").out)
+    assert (found["samples"], found["classes"]) == (3, {"label": {"hund": 2, "katze": 1}})
+    assert found["store"]["skipped"][0][0] == "katze/4.png"
+    assert found["fields"][0]["statistics"]["shapes"] == [[8, 8, 3]]
+    told = call("inspect", store).out
+    assert "1 samples were left out when it was written:\n  katze/4.png: " in told
+
+
+def test_a_flat_folder_pairs_and_a_table(call, pets, tmp_path):
+    assert "2 samples of" in call("inspect", pets / "hund").out
+    for folder in ("images", "masks"):
+        (tmp_path / "pairs" / folder).mkdir(parents=True)
+        Image.fromarray(np.ones((4, 5), np.uint8)).save(tmp_path / "pairs" / folder / "a.png")
+    done = call("inspect", tmp_path / "pairs", "--preview", tmp_path / "p.png")
+    assert done.code == 0, done.err
+    assert "mask" in done.out
+    (pets / "liste.csv").write_text(
+        "path,label,age\nhund/2.png,hund,3\nkatze/3.png,katze,4\n", encoding="utf-8"
+    )
+    done = call("inspect", pets / "liste.csv")
+    assert done.code == 0, done.err
+    assert "age" in done.out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        ([], 2, "Missing argument 'PATH'"),
+        (["{}/nothing"], 1, "no such file or folder"),
+        (["{}/haus tiere/hund/2.png"], 1, "Expected a folder"),
+        (["{}/haus tiere", "--samples", "0"], 2, "0 is not in the range"),
+        (["{}/haus tiere", "--layout", "classses"], 2, "'classses' is not one of"),
+        (["{}/haus tiere", "--preview", "{}/sheet.jpg"], 1, "expected a name that ends in .png"),
+        (["{}/haus tiere", "--jsno"], 2, "--json"),
+    ],
+)
+def test_slips_are_told_and_nothing_is_written(call, pets, tmp_path, arguments, code, said):
+    before = snapshot(tmp_path)
+    failed = call("inspect", *(argument.format(tmp_path) for argument in arguments))
+    assert failed.code == code, failed.err
+    assert said in failed.err, failed.err
+    assert snapshot(tmp_path) == before
+
+
+def test_an_unfinished_store_says_how_far_it_is(call, tmp_path):
+    (tmp_path / "s" / "journal").mkdir(parents=True)
+    (tmp_path / "s" / "journal" / "plan.json").write_text("{")
+    failed = call("inspect", tmp_path / "s")
+    assert failed.code == 1
+    assert "0 shards are finished" in failed.err
+    assert "--resume" in failed.err
+
+
+def test_the_help_has_an_example(call):
+    assert "voxloom inspect photos_store --preview photos.png" in call("inspect", "--help").out

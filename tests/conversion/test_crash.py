@@ -60,7 +60,7 @@ def crashed(run, monkeypatch, end):
     return False
 
 
-@pytest.mark.parametrize("name", ["arrow", "memmap"])
+@pytest.mark.parametrize("name", ["tar", "memmap"])
 def test_a_crash_at_any_step_can_be_gone_on_from(tmp_path, monkeypatch, same_tree, name):
     source = Slow(samples=3)
     settings = {"format": name, "samples_per_shard": 2}
@@ -89,10 +89,10 @@ def test_a_crash_while_a_store_is_replaced(tmp_path, monkeypatch, same_tree):
         return lambda: convert(source, store, overwrite=True, **settings)
 
     steps = steps_of(again(tmp_path / "count"), monkeypatch)
-    for end in range(1, steps + 1):
+    for end in range(1, steps + 1, 2):
         store = tmp_path / f"{end}"
         crashed(again(store), monkeypatch, end)
-        how = {"overwrite": True} if end % 2 or (store / "manifest.json").exists() else {"resume": True}
+        how = {"overwrite": True} if end % 4 == 1 or (store / "manifest.json").exists() else {"resume": True}
         if "resume" in how and (plan := Journal(store).plan()) and plan[0].samples != 3:
             how = {"overwrite": True}
         convert(source, store, **how, **settings)
@@ -121,10 +121,10 @@ def test_kill_at_any_time(tmp_path, same_tree, workers):
     convert(Slow(), tmp_path / "whole", samples_per_shard=2)
     store = tmp_path / "store"
     chance = random.Random(workers)
-    for _ in range(3):
+    for end in (1, 3, 5):
         process = start(store, 0.02, "resume=True", f"workers={workers}")
-        wait_for(lambda: any(store.glob("journal/0*.tmp")), process)
-        time.sleep(chance.uniform(0.05, 0.12))
+        wait_for(lambda: len(list(store.glob("journal/0*.json"))) >= end, process)  # noqa: B023
+        time.sleep(chance.uniform(0, 0.05))
         os.killpg(process.pid, signal.SIGKILL)
         process.communicate()
         assert not (store / "manifest.json").exists()

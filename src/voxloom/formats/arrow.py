@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import struct
+from bisect import bisect_right
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -28,6 +30,7 @@ from voxloom.sample import Array
 __all__ = ["Arrow"]
 
 _BATCH = 2**23  # bytes
+_ENDS = struct.Struct("<qq")  # where a string begins, and where it ends
 
 
 class Arrow(Format):
@@ -119,6 +122,9 @@ class _Shard(Shard):
             raise damaged(path, f"holds {rows.sum()} samples: expected {samples}")
         self._firsts = np.concatenate([[0], np.cumsum(rows)[:-1]]).astype(np.int64)
         self._places = {column.name: self._placed(batches, column) for column in columns}
+        # As plain numbers, which one string is found with faster
+        self._starts: list[int] = self._firsts.tolist()
+        self._strings = {c.name: self._places[c.name].tolist() for c in columns if not c.is_fixed}
         self._views = {column.name: self._regular(column, rows) for column in columns if column.is_fixed}
 
     def _placed(self, batches: list[Any], column: Column) -> Array:
@@ -169,10 +175,9 @@ class _Shard(Shard):
     def blob(self, name: str, row: int) -> memoryview:
         if not 0 <= row < self._samples:
             raise IndexError(f"row {row} of a shard of {self._samples} samples")
-        batch = int(np.searchsorted(self._firsts, row, side="right")) - 1
-        ends, start = self._places[name][batch].tolist()
-        ends += (row - self._firsts.item(batch)) * 8
-        first, last = np.ndarray((2,), "<i8", self._data.data, ends).tolist()
+        batch = bisect_right(self._starts, row) - 1
+        ends, start = self._strings[name][batch]
+        first, last = _ENDS.unpack_from(self._data, ends + (row - self._starts[batch]) * 8)
         if not 0 <= first <= last <= len(self._data) - start:
             raise damaged(self._path, f"row {row} lies at bytes {first} to {last} of {len(self._data)}")
         return self._data.data[start + first : start + last]

@@ -260,11 +260,16 @@ def copy_scattered(data: Array, starts: Rows, out: Array) -> None:
     size = out[:1].nbytes
     if not size or not len(starts):
         return
-    if size >= _LARGE_ROW or not out.flags.c_contiguous:
+    if not out.flags.c_contiguous:
         for place, start in enumerate(starts.tolist()):
             out[place] = np.ndarray(out.shape[1:], out.dtype, data.data, start)
-    else:
-        out.reshape(len(starts), -1).view(np.uint8).view(f"V{size}")[:, 0] = windows(data, size)[starts]
+        return
+    slots = out.reshape(len(starts), -1).view(np.uint8)
+    if size < _LARGE_ROW:
+        slots.view(f"V{size}")[:, 0] = windows(data, size)[starts]
+        return
+    for slot, start in zip(slots, starts.tolist(), strict=True):
+        slot[:] = data[start : start + size]
 
 
 class Blobs:

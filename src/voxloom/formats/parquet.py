@@ -160,13 +160,14 @@ class _Shard(Shard):
         if not out[:1].nbytes or not len(rows):
             return
         groups = np.searchsorted(self._ends, rows, side="right")
-        for number in np.unique(groups).tolist():
-            places = np.flatnonzero(groups == number)
+        order = np.argsort(groups, kind="stable")
+        for places in np.split(order, np.flatnonzero(np.diff(groups[order])) + 1):
+            number = groups.item(places[0])
             decoded = self._group(name, number)
             assert isinstance(decoded, np.ndarray)
             within = rows[places] - self._firsts[number]
             if len(places) == len(rows):
-                copy_rows(decoded, within, out)
+                copy_rows(decoded, within, out)  # in the order of places, which is that of the rows
             else:
                 out[places] = decoded[within]
 

@@ -53,7 +53,8 @@ def write_shard(
     Examples
     --------
     >>> from voxloom.formats.memmap import Memmap
-    >>> folder = Path(tempfile.mkdtemp())
+    >>> from tempfile import mkdtemp
+    >>> folder = Path(mkdtemp())
     >>> [path.name for path in write_shard(Memmap(), folder, [Column("label", "int64")], [])]
     ['00007.label.npy']
     """

@@ -167,6 +167,17 @@ def test_grey_images_stand_among_colours():
     assert [mixed[index].schema["image"].dtype for index in range(2)] == ["uint8", "uint16"]
 
 
+def test_samples_are_copies():
+    tensor, array = torch.zeros(2, 3, 4), np.zeros((4, 3)).T
+    source = DatasetSource([{"image": tensor, "depth": array}])
+    for name in source[0]:
+        sample = source[0][name]
+        assert sample.flags.c_contiguous
+        sample[...] = 9
+    assert tensor.max() == 0
+    assert array.max() == 0
+
+
 class Named(list):
     """A list that can have attributes."""
 
@@ -256,6 +267,8 @@ def test_images_that_were_touched_are_no_files():
         io.BytesIO(coded(Image.new("L", (2, 2)), "gif", save_all=True, append_images=[palette()]))
     )
     frames.seek(1)
+    assert unread_bytes(frames) is None
+    frames.seek(0)
     assert unread_bytes(frames) is None
     closed = fresh()
     closed.fp.close()

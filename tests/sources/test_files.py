@@ -230,12 +230,14 @@ def test_masks_move_with_their_images(tmp_path):
 def test_partners_are_asked_for(tmp_path):
     for name in ("a/1.png", "a/2.png", "b/2.png", "b/3.png"):
         save(tmp_path / name)
+    (tmp_path / "b" / "x.txt").touch()
     folders = {"image": tmp_path / "a", "mask": tmp_path / "b"}
     with pytest.raises(PairingError, match=r"\(image\): 1 without a partner: 1\.png"):
         paired_folders(folders)
     source = paired_folders(folders, unmatched="drop")
     assert source.keys == ["2"]
-    assert source.ignored.names == ["a/1.png", "b/3.png"]
+    assert source.ignored.names == ["a/1.png", "b/3.png", "b/x.txt"]
+    assert source.ignored.count == 3
     with pytest.raises(ConfigError, match="kinds for"):
         paired_folders(folders, {"masks": "mask"})
     with pytest.raises(ConfigError, match="no folder"):

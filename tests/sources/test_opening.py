@@ -147,9 +147,9 @@ def test_an_older_folder(tmp_path):
     [
         (
             ["a.png", "b/1.png"],
-            "found 1 images, 1 images in 1 folders .b..*layout='flat' or layout='classes'",
+            "found 1 images, 1 folders of images .b..*layout='flat' or layout='classes'",
         ),
-        (["train/a/1.png", "val/a/1.png"], r"2 folders \(train, val\).*or the folder of one part"),
+        (["train/a/1.png", "val/a/1.png"], r"2 folders of images \(train, val\).*or the folder of one part"),
     ],
 )
 def test_what_could_be_meant_in_two_ways_is_refused(tmp_path, names, message):

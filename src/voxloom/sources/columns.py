@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from voxloom.errors import DataError, MissingDataError, UnreadableImageError
 from voxloom.formats.encoding import decode, header
-from voxloom.sample import Array, Field, Kind
+from voxloom.sample import Array, Field, Kind, Schema
 
-__all__ = ["Files", "Values", "axes_of", "file_field", "kind_of", "read_bytes", "size_of"]
+__all__ = ["Files", "Values", "axes_of", "file_field", "kind_of", "read_bytes", "size_of", "told_by"]
 
 StrPath = str | os.PathLike[str]
 
@@ -77,6 +77,22 @@ class Values:
     def typed(self, name: str) -> Field:
         """Return the field under this name."""
         return self.field if self.field.name == name else self.field.model_copy(update={"name": name})
+
+
+def told_by(arrays: Mapping[str, Array], schema: Schema) -> Schema:
+    """Return a schema with the types of these arrays, where a file differs from the first one.
+
+    Examples
+    --------
+    >>> schema = Schema([Field(name="image", axes="yx")])
+    >>> told_by({"image": np.zeros((2, 2), np.uint16)}, schema)["image"].dtype
+    'uint16'
+    """
+    fields = schema.values()
+    odd = [f for f in fields if f.kind != "text" and str(arrays[f.name].dtype) != f.dtype]
+    if not odd:
+        return schema
+    return schema.replace(*(f.model_copy(update={"dtype": str(arrays[f.name].dtype)}) for f in odd))
 
 
 def axes_of(shape: tuple[int, ...]) -> str:

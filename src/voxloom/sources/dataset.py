@@ -13,7 +13,7 @@ from PIL import Image
 from voxloom.errors import SchemaError
 from voxloom.formats.encoding import cell_array
 from voxloom.sample import Array, Cell, Field, Kind, Sample, Schema, Source
-from voxloom.sources.columns import axes_of, file_field, kind_of
+from voxloom.sources.columns import axes_of, file_field, kind_of, told_by
 from voxloom.sources.listing import key_of
 from voxloom.sources.unread import unread_bytes
 
@@ -107,15 +107,12 @@ class DatasetSource(Source):
         DataError
             If the bytes of an image cannot be decoded.
         """
-        arrays, fields = {}, []
-        for name, cell in self.cells(index).items():
-            field = self.schema[name]
-            array = cell_array(cell, field, name=f"{self._keys[index]} ({name})")
-            if field.kind != "text" and array.dtype != field.dtype:
-                field = field.model_copy(update={"dtype": str(array.dtype)})
-            arrays[name] = array
-            fields.append(field)
-        return Sample(self._keys[index], Schema(fields), arrays)
+        schema = self.schema
+        arrays = {
+            name: cell_array(cell, schema[name], name=f"{self._keys[index]} ({name})")
+            for name, cell in self.cells(index).items()
+        }
+        return Sample(self._keys[index], told_by(arrays, schema), arrays)
 
     def _item(self, index: int) -> dict[str, Any]:
         item = self.dataset[index]
@@ -195,7 +192,8 @@ def _array(value: Any, kind: Kind, place: str) -> Array:
     if isinstance(value, Image.Image):
         return np.array(_shown(value, kind))
     try:
-        array = np.asarray(value.detach().cpu().numpy() if hasattr(value, "detach") else value)
+        # a copy: what is done to a sample must not reach the dataset
+        array = np.array(value.detach().cpu().numpy() if hasattr(value, "detach") else value, order="C")
     except (TypeError, ValueError, RuntimeError) as error:
         raise SchemaError(f"{place} is a {type(value).__name__} ({error}). {_ACCEPTED}.") from error
     if array.dtype.kind not in "buif":

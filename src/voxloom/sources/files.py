@@ -12,7 +12,7 @@ import numpy as np
 from voxloom.errors import ConfigError, DataError, MissingDataError
 from voxloom.formats.encoding import cell_array
 from voxloom.sample import Array, Cell, Field, Kind, Sample, Schema, Source
-from voxloom.sources.columns import Files, Values, kind_of, size_of
+from voxloom.sources.columns import Files, Values, kind_of, size_of, told_by
 from voxloom.sources.images import stem_of
 from voxloom.sources.listing import IMAGE_SUFFIXES, Ignored, Listing, key_of, list_folder, list_tree, unique
 from voxloom.sources.pairing import Unmatched, match
@@ -65,7 +65,7 @@ class FileSource(Source):
         self.origin = origin
         self.ignored = ignored or Ignored()
         self._columns = dict(columns)
-        self._fields: dict[str, Field] = {}
+        self._schema: Schema | None = None
         lengths = {name: len(column) for name, column in columns.items()}
         if set(lengths.values()) - {len(keys)} or not columns:
             raise DataError(f"{origin}: {len(keys)} keys and columns of {lengths} samples; expected the same")
@@ -77,7 +77,9 @@ class FileSource(Source):
     @property
     def schema(self) -> Schema:
         """Image fields have the type of the first file that can be read; others may differ."""
-        return Schema([self._field(name) for name in self._columns])
+        if self._schema is None:
+            self._schema = Schema([column.typed(name) for name, column in self._columns.items()])
+        return self._schema
 
     @property
     def keys(self) -> Sequence[str]:
@@ -126,29 +128,19 @@ class FileSource(Source):
             If a file is not there or cannot be read.
         """
         arrays: dict[str, Array] = {}
-        fields = []
+        schema = self.schema
         for name, column in self._columns.items():
-            field = self._field(name)
             if isinstance(column, Files):
-                array = cell_array(column.cell(index), field, name=column.path(index))
-                if array.dtype != field.dtype:
-                    field = field.model_copy(update={"dtype": str(array.dtype)})
+                arrays[name] = cell_array(column.cell(index), schema[name], name=column.path(index))
             else:
-                array = column.cell(index)
-            arrays[name] = array
-            fields.append(field)
-        return Sample(self._keys[index], Schema(fields), arrays)
+                arrays[name] = column.cell(index)
+        return Sample(self._keys[index], told_by(arrays, schema), arrays)
 
     def select(self, *names: str) -> FileSource:
         """Return the same samples with these fields alone; the files of the others are not opened."""
         _ = Schema(Field(name=name) for name in self._columns).only(*names)  # refuses what is not there
         chosen = {name: self._columns[name] for name in names}
         return FileSource(self._keys, chosen, origin=self.origin, ignored=self.ignored)
-
-    def _field(self, name: str) -> Field:
-        if name not in self._fields:
-            self._fields[name] = self._columns[name].typed(name)
-        return self._fields[name]
 
 
 def class_folder(root: StrPath) -> FileSource:
@@ -272,8 +264,10 @@ def paired_folders(
     listed = {name: _by_stem(listing.files, os.fspath(folders[name])) for name, listing in listings.items()}
     stems, dropped = match({name: PurePath(folder) for name, folder in folders.items()}, listed, unmatched)
     ignored = Ignored()
-    for name in [*dropped, *(n for listing in listings.values() for n in listing.ignored.names)]:
+    for name in dropped:
         ignored.add(name)
+    for name, listing in listings.items():
+        ignored.join(listing.ignored, PurePath(folders[name]).name)
     kinds = {name: kind_of(name) for name in folders} | dict(kinds or {})
     columns = {
         name: Files([files[stem] for stem in stems], kinds[name], _root(folders[name]))

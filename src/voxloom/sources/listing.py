@@ -43,6 +43,11 @@ class Ignored:
         if len(self.names) < _NAMED:
             self.names.append(name)
 
+    def join(self, other: Ignored, folder: str) -> None:
+        """Count what was left out of a folder, too."""
+        self.names += [f"{folder}/{name}" for name in other.names[: _NAMED - len(self.names)]]
+        self.count += other.count
+
     def __str__(self) -> str:
         more = ", ..." if self.count > len(self.names) else ""
         return f"{self.count} ({', '.join(self.names)}{more})" if self.count else "nothing"

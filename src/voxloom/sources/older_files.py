@@ -21,6 +21,8 @@ from voxloom.sample import Array, Cell
 __all__ = ["OlderColumn", "RawColumn", "mismatch", "open_hdf5", "open_packed", "open_raw", "open_tars"]
 
 _KEPT = 8  # open files a thread
+# What the libraries raise on damaged files beside their own errors, as found by changing bytes.
+_DAMAGE = (ValueError, TypeError, LookupError, RuntimeError, AttributeError, ArithmeticError, MemoryError)
 
 
 class OlderColumn(ABC):
@@ -129,7 +131,7 @@ def open_hdf5(paths: Sequence[str], rows: Sequence[int], name: str) -> RawColumn
     starts: list[int] = []
     shapes: set[tuple[tuple[int, ...], str]] = set()
     for path, count in zip(paths, rows, strict=True):
-        with _named(path, (KeyError,)), h5py.File(path, "r") as file:
+        with _named(path, _DAMAGE), h5py.File(path, "r") as file:
             data = file[name]
             if len(data) != count:
                 raise mismatch(path, len(data), count)
@@ -171,7 +173,7 @@ def open_tars(paths: Sequence[str], rows: Sequence[int]) -> TarColumn:
     """
     places = []
     for path, count in zip(paths, rows, strict=True):
-        with _named(path, (tarfile.TarError, EOFError)), tarfile.open(path, "r:") as tar:
+        with _named(path, (tarfile.TarError, EOFError, *_DAMAGE)), tarfile.open(path, "r:") as tar:
             found = {
                 int(match[1]): (info.offset_data, info.size)
                 for info in tar
@@ -330,7 +332,7 @@ def _arrow_errors() -> tuple[type[Exception], ...]:
         raise MissingExtraError(
             'reading Parquet and Arrow files needs pyarrow. pip install "voxloom[arrow]"'
         ) from error
-    return (pyarrow.ArrowException, KeyError, IndexError)
+    return (pyarrow.ArrowException, *_DAMAGE)
 
 
 def _ipc_file(path: str) -> Any:

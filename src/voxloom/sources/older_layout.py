@@ -19,7 +19,7 @@ from pydantic import Field as Setting
 from voxloom.errors import DataError, MissingDataError
 from voxloom.formats.encoding import cell_array
 from voxloom.sample import Cell, Field, Kind, Sample, Schema, Source
-from voxloom.sources.columns import file_field
+from voxloom.sources.columns import file_field, told_by
 from voxloom.sources.older_files import (
     JsonColumn,
     OlderColumn,
@@ -138,7 +138,7 @@ class OlderFolder(Source):
             name: cell_array(cell, schema[name], name=self._place(name, index))
             for name, cell in self.cells(index).items()
         }
-        return Sample(self._keys[index], schema, arrays)
+        return Sample(self._keys[index], told_by(arrays, schema), arrays)
 
     def select(self, *names: str) -> Source:
         """Return the same samples with these fields alone; the other is not read."""

@@ -14,7 +14,7 @@ from voxloom.formats.store import Store
 from voxloom.registry import did_you_mean
 from voxloom.sample import Source
 from voxloom.sources.files import class_folder, flat_folder, paired_folders
-from voxloom.sources.listing import list_folder, list_tree
+from voxloom.sources.listing import is_image, list_folder
 from voxloom.sources.older_layout import OlderFolder, is_older
 from voxloom.sources.table import TABLE_SUFFIXES, table
 from voxloom.sources.webdataset import TarFolder
@@ -139,9 +139,9 @@ def _is_store(path: Path) -> bool:
 
 
 def _of_folder(path: Path, tars: list[str], tables: list[str]) -> str:
-    direct, below = list_folder(str(path)), list_tree(str(path))
-    classes = sorted({file.partition("/")[0] for file in below.files})
-    found = _found(len(direct.files), len(below.files), classes, tars, tables)
+    direct = list_folder(str(path))
+    classes = [name for name in direct.folders if _holds_images(path / name)]
+    found = _found(len(direct.files), classes, tars, tables)
     options = {
         "tar": bool(tars),
         "flat": bool(direct.files),
@@ -162,10 +162,15 @@ def _of_folder(path: Path, tars: list[str], tables: list[str]) -> str:
     return chosen[0]
 
 
-def _found(direct: int, below: int, classes: list[str], tars: list[str], tables: list[str]) -> str:
+def _holds_images(folder: Path) -> bool:
+    """Whether an image lies at any depth of a folder; the first one ends the search."""
+    return any(is_image(name) for _, _, names in os.walk(folder, followlinks=False) for name in names)
+
+
+def _found(direct: int, classes: list[str], tars: list[str], tables: list[str]) -> str:
     parts = {
         f"{direct} images": direct,
-        f"{below} images in {len(classes)} folders ({', '.join(classes[:5])})": below,
+        f"{len(classes)} folders of images ({', '.join(classes[:5])})": len(classes),
         f"{len(tars)} tars": len(tars),
         f"tables ({', '.join(tables[:5])})": len(tables),
     }

@@ -16,8 +16,8 @@ def unread_bytes(image: Image.Image) -> bytes | None:
     """Return the file of an image, if it is certain that its pixels are those of the file; else None.
 
     That is so as long as Pillow has not decoded it: whatever changes pixels decodes them first. The
-    bytes are opened once more and compared in what can be changed without decoding: the frame, the size
-    that a JPEG is to be decoded at, the mode.
+    bytes are opened once more and compared in what can be changed without decoding: the size that a JPEG
+    is to be decoded at, the mode. A file of several frames is no one image.
 
     Examples
     --------
@@ -37,7 +37,7 @@ def unread_bytes(image: Image.Image) -> bytes | None:
     try:
         sniff(data)
         with Image.open(io.BytesIO(data)) as fresh:
-            same = _state(fresh) == _state(image)
+            same = _state(fresh) == _state(image) and getattr(fresh, "n_frames", 1) == 1
     except (UnreadableImageError, UnidentifiedImageError, OSError, ValueError):
         return None
     return data if same else None

@@ -17,7 +17,7 @@ import numpy as np
 from voxloom.errors import DataError, MissingDataError
 from voxloom.formats.encoding import cell_array, header
 from voxloom.sample import Cell, Field, Kind, Sample, Schema, Source
-from voxloom.sources.columns import axes_of, file_field, kind_of
+from voxloom.sources.columns import axes_of, file_field, kind_of, told_by
 from voxloom.sources.listing import IMAGE_SUFFIXES, Ignored, key_of, unique
 
 __all__ = ["TarFolder"]
@@ -142,7 +142,7 @@ class TarFolder(Source):
             name: cell_array(cell, schema[name], name=self._name(index, name))
             for name, cell in self.cells(index).items()
         }
-        return Sample(self._keys[index], schema, arrays)
+        return Sample(self._keys[index], told_by(arrays, schema), arrays)
 
     def select(self, *names: str) -> Source:
         """Return the same samples with these fields alone; the others are not read."""
@@ -246,7 +246,7 @@ def _infos(path: str) -> Iterator[tarfile.TarInfo]:
                 if info.offset_data + info.size > size:
                     raise DataError(f"{path}: cut within {info.name!r}. Copy the tar again.")
                 yield info
-    except (tarfile.TarError, OSError, EOFError) as error:
+    except (tarfile.TarError, OSError, EOFError, UnicodeError) as error:
         raise DataError(_no_tar(path, error)) from error
 
 

@@ -177,7 +177,7 @@ class _Shard(Shard):
             raise IndexError(f"row {row} of a shard of {self._samples} samples")
         batch = bisect_right(self._starts, row) - 1
         ends, start = self._strings[name][batch]
-        first, last = _ENDS.unpack_from(self._data, ends + (row - self._starts[batch]) * 8)
+        first, last = _ENDS.unpack_from(self._data.data, ends + (row - self._starts[batch]) * 8)
         if not 0 <= first <= last <= len(self._data) - start:
             raise damaged(self._path, f"row {row} lies at bytes {first} to {last} of {len(self._data)}")
         return self._data.data[start + first : start + last]

@@ -42,7 +42,7 @@ __all__ = [
 BUFFER = 2**18
 """Bytes that a stream gathers before it writes them."""
 
-_LARGE_ROW = 2**12  # bytes; from here on rows are copied one by one where they lie at odd distances
+_LARGE_ROW = 2**14  # bytes; from here on rows are copied one by one where they lie at odd distances
 _KINDS = "biufcmMSUV"  # of numpy's types: all whose values are their bytes
 
 

@@ -178,6 +178,5 @@ def test_ctrl_c_leaves_what_can_be_gone_on_from(tmp_path, same_tree):
         assert "Interrupted: stopped" in out
         assert "--resume" in out
         assert out.count("Traceback") <= 2, out
-        assert not list(store.glob("journal/0*.tmp")) or workers
         convert(Slow(), store, resume=True, samples_per_shard=2)
         assert same_tree(tmp_path / "whole", store)

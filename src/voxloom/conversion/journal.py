@@ -103,8 +103,8 @@ class Journal:
         """Give a folder of this process's own for the files of a shard; it goes at the end."""
         with _saving(self.store):
             folder = self.path / f"{stem}.{_owner()}.tmp"
-            folder.mkdir()
             try:
+                folder.mkdir()
                 yield folder
             finally:
                 shutil.rmtree(folder, ignore_errors=True)

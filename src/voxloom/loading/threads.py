@@ -53,16 +53,16 @@ class Threads:
 
     def map(self, function: Callable[[In], Out], items: Iterable[In]) -> Iterator[Out]:
         """Yield the results in the order of the items; what a call raises is raised in its place."""
-        waiting: deque[Future[Out]] = deque()
+        waiting: deque[tuple[Future[Out], In]] = deque()
         try:
             for item in items:
-                waiting.append(self._pool.submit(_gated, function, item))
+                waiting.append((self._pool.submit(_gated, function, item), item))
                 if len(waiting) > self._ahead:
-                    yield waiting.popleft().result()
+                    yield _result(function, *waiting.popleft())
             while waiting:
-                yield waiting.popleft().result()
+                yield _result(function, *waiting.popleft())
         finally:  # the caller stopped, or a call failed
-            for future in waiting:
+            for future, _ in waiting:
                 future.cancel()
 
     def close(self) -> None:
@@ -112,6 +112,12 @@ class _Gate:
 _gate = _Gate()
 if hasattr(os, "register_at_fork"):  # not on Windows, where nothing forks
     os.register_at_fork(before=_gate.stop, after_in_parent=_gate.go_on, after_in_child=_gate.begin)
+
+
+def _result(function: Callable[[In], Out], future: Future[Out], item: In) -> Out:
+    if future.cancel():  # no thread has begun with it: doing it here is quicker than waiting for one
+        return _gated(function, item)
+    return future.result()
 
 
 def _gated(function: Callable[[In], Out], item: In) -> Out:

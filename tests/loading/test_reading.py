@@ -26,9 +26,14 @@ class Ragged(Counting):
 
 
 @pytest.fixture(scope="module", params=sorted(FORMATS))
-def store(request, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("stores") / request.param
-    return Store(write_store(folder, Counting(COUNT, SHAPE), format=request.param, samples_per_shard=17))
+def format(request):
+    return request.param
+
+
+@pytest.fixture(scope="module", params=[Counting, Ragged])
+def store(request, format, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("stores") / format
+    return Store(write_store(folder, request.param(COUNT, SHAPE), format=format, samples_per_shard=17))
 
 
 @pytest.fixture(scope="module")

@@ -6,9 +6,8 @@ import json
 import os
 import re
 import tarfile
-import threading
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -18,11 +17,21 @@ import numpy as np
 from voxloom.errors import DataError, MissingExtraError
 from voxloom.sample import Array, Cell
 
-__all__ = ["OlderColumn", "RawColumn", "mismatch", "open_hdf5", "open_packed", "open_raw", "open_tars"]
+__all__ = [
+    "DAMAGE",
+    "JsonColumn",
+    "OlderColumn",
+    "RawColumn",
+    "TarColumn",
+    "mismatch",
+    "named",
+    "open_hdf5",
+    "open_raw",
+    "open_tars",
+]
 
-_KEPT = 8  # open files a thread
 # What the libraries raise on damaged files beside their own errors, as found by changing bytes.
-_DAMAGE = (ValueError, TypeError, LookupError, RuntimeError, AttributeError, ArithmeticError, MemoryError)
+DAMAGE = (ValueError, TypeError, LookupError, RuntimeError, AttributeError, ArithmeticError, MemoryError)
 
 
 class OlderColumn(ABC):
@@ -131,7 +140,7 @@ def open_hdf5(paths: Sequence[str], rows: Sequence[int], name: str) -> RawColumn
     starts: list[int] = []
     shapes: set[tuple[tuple[int, ...], str]] = set()
     for path, count in zip(paths, rows, strict=True):
-        with _named(path, _DAMAGE), h5py.File(path, "r") as file:
+        with named(path, DAMAGE), h5py.File(path, "r") as file:
             data = file[name]
             if len(data) != count:
                 raise mismatch(path, len(data), count)
@@ -173,7 +182,7 @@ def open_tars(paths: Sequence[str], rows: Sequence[int]) -> TarColumn:
     """
     places = []
     for path, count in zip(paths, rows, strict=True):
-        with _named(path, (tarfile.TarError, EOFError, *_DAMAGE)), tarfile.open(path, "r:") as tar:
+        with named(path, (tarfile.TarError, EOFError, *DAMAGE)), tarfile.open(path, "r:") as tar:
             found = {
                 int(match[1]): (info.offset_data, info.size)
                 for info in tar
@@ -195,7 +204,7 @@ class JsonColumn(OlderColumn):
         super().__init__(paths)
         self.values: list[Any] = []
         for path, count in zip(paths, rows, strict=True):
-            with _named(path, (ValueError, RecursionError)):
+            with named(path, (ValueError, RecursionError)):
                 part = json.loads(Path(path).read_bytes())
             if not isinstance(part, list) or len(part) != count:
                 raise mismatch(path, len(part) if isinstance(part, list) else 0, count)
@@ -213,106 +222,6 @@ class JsonColumn(OlderColumn):
         return np.array(self.values, np.int64)
 
 
-class PackedColumn(OlderColumn):
-    """A column of Parquet or Arrow files; each thread keeps the files open that it read last.
-
-    Parameters
-    ----------
-    paths
-        One file a part.
-    name
-        The column, or "" where each row is a column of its own.
-    is_ipc
-        Whether the files are Arrow IPC.
-    """
-
-    def __init__(self, paths: Sequence[str], name: str, *, is_ipc: bool) -> None:
-        super().__init__(paths)
-        self.name, self.is_ipc = name, is_ipc
-        self._local = threading.local()
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return _packed, (self.paths, self.name, self.is_ipc)
-
-    def cell(self, file: int, row: int) -> bytes:
-        """Return a row's bytes."""
-        path = self.paths[file]
-        with _named(path, _arrow_errors()):
-            if self.is_ipc:
-                value = self._ipc(path, row)
-            elif self.name:  # one group of rows: the file is read as a whole, and kept
-                value = self._kept(path, 1, lambda: _parquet(path).read([self.name], use_threads=False)[0])[
-                    row
-                ]
-            else:
-                value = self._kept(path, _KEPT, lambda: _parquet(path)).read([str(row)], use_threads=False)[
-                    0
-                ][0]
-            data = value.as_py()
-        if not isinstance(data, bytes):
-            raise DataError(f"{path}: row {row} is {type(data).__name__}. Expected the bytes of an image.")
-        return data
-
-    def _ipc(self, path: str, row: int) -> Any:
-        batches = self._kept(path, _KEPT, lambda: _ipc_file(path))
-        batch = batches.get_batch(row) if batches.num_record_batches > 1 else batches.get_batch(0)
-        if batches.num_record_batches > 1 and batch.num_rows != 1:
-            raise DataError(f"{path}: {batch.num_rows} rows in batch {row}. Expected one row a batch.")
-        return batch.column(self.name)[0 if batches.num_record_batches > 1 else row]
-
-    def _kept(self, path: str, most: int, opened: Callable[[], Any]) -> Any:
-        files: dict[str, Any] = self._local.__dict__.setdefault("files", {})
-        if path not in files:
-            while len(files) >= most:
-                del files[next(iter(files))]
-            files[path] = opened()
-        return files[path]
-
-    def numbers(self) -> Array | None:
-        """Return a column of integers, or None where it holds bytes."""
-        parts: list[Any] = []
-        for path in self.paths:
-            with _named(path, _arrow_errors()):
-                table = _ipc_file(path).read_all() if self.is_ipc else _parquet(path).read(use_threads=False)
-                parts += table.column(self.name).to_pylist() if self.name else _one_row(table)
-            if parts and not isinstance(parts[0], int):
-                return None
-        return np.array(parts, np.int64)
-
-
-def open_packed(paths: Sequence[str], rows: Sequence[int], names: tuple[str, ...]) -> PackedColumn:
-    """Open Parquet files of either version, or Arrow IPC files, all named ``.parquet``.
-
-    Parameters
-    ----------
-    paths, rows
-        The files, and how many rows each should have.
-    names
-        What the column may be called.
-
-    Raises
-    ------
-    DataError
-        If a file is damaged, or has another number of rows.
-    MissingExtraError
-        If pyarrow is not installed.
-    """
-    with open(paths[0], "rb") as file:
-        is_ipc = file.read(6) == b"ARROW1"
-    found = ""
-    for path, count in zip(paths, rows, strict=True):
-        with _named(path, _arrow_errors()):
-            columns, counted = _ipc_facts(path) if is_ipc else _parquet_facts(path)
-        found = next((name for name in names if name in columns), "")
-        if not found:
-            if is_ipc or counted != 1 or set(columns) != {str(row) for row in range(len(columns))}:
-                raise DataError(f"{path}: columns {columns[:10]}. Expected one of {', '.join(names)}.")
-            counted = len(columns)
-        if counted != count:
-            raise mismatch(path, counted, count)
-    return PackedColumn(paths, found, is_ipc=is_ipc)
-
-
 def mismatch(path: str, found: int, expected: int) -> DataError:
     """Return the error of a file with another number of rows than the metadata say."""
     return DataError(
@@ -321,49 +230,8 @@ def mismatch(path: str, found: int, expected: int) -> DataError:
     )
 
 
-def _packed(paths: Sequence[str], name: str, is_ipc: bool) -> PackedColumn:
-    return PackedColumn(paths, name, is_ipc=is_ipc)
-
-
-def _arrow_errors() -> tuple[type[Exception], ...]:
-    try:
-        import pyarrow
-    except ImportError as error:
-        raise MissingExtraError(
-            'reading Parquet and Arrow files needs pyarrow. pip install "voxloom[arrow]"'
-        ) from error
-    return (pyarrow.ArrowException, *_DAMAGE)
-
-
-def _ipc_file(path: str) -> Any:
-    import pyarrow
-
-    return pyarrow.ipc.open_file(pyarrow.memory_map(path))
-
-
-def _parquet(path: str) -> Any:
-    import pyarrow.parquet
-
-    return pyarrow.parquet.ParquetFile(path, memory_map=True)
-
-
-def _ipc_facts(path: str) -> tuple[list[str], int]:
-    file = _ipc_file(path)
-    count = file.num_record_batches
-    return file.schema.names, file.get_batch(0).num_rows if count == 1 else count
-
-
-def _parquet_facts(path: str) -> tuple[list[str], int]:
-    metadata = _parquet(path).metadata
-    return list(metadata.schema.names), metadata.num_rows
-
-
-def _one_row(table: Any) -> list[Any]:
-    return [table.column(str(row))[0].as_py() for row in range(table.num_columns)]
-
-
 @contextmanager
-def _named(path: str, errors: tuple[type[Exception], ...] = ()) -> Iterator[None]:
+def named(path: str, errors: tuple[type[Exception], ...] = ()) -> Iterator[None]:
     """Say which file a library's error is about."""
     damage: tuple[type[Exception], ...] = (OSError, *errors)
     try:

@@ -24,11 +24,12 @@ from voxloom.sources.older_files import (
     JsonColumn,
     OlderColumn,
     RawColumn,
+    mismatch,
     open_hdf5,
-    open_packed,
     open_raw,
     open_tars,
 )
+from voxloom.sources.older_packed import open_packed
 
 __all__ = ["OlderFolder", "is_older"]
 
@@ -104,6 +105,8 @@ class OlderFolder(Source):
         self._images = _column(self.folder, "images", facts)
         self._masks = _column(self.folder, "labels", facts)
         self._labels = self._masks.numbers()
+        if self._labels is not None and len(self._labels) != facts.len:  # a damaged file may claim more
+            raise mismatch(str(self.folder / "labels"), len(self._labels), facts.len)
         self._categories = _categories(self.folder / _MAPPING)
         if self.mode not in _PLAIN_MODES:
             _log.warning("%s: pixels are stored in mode %s, as uint8", path, self.mode)

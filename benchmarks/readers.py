@@ -130,7 +130,7 @@ def others(case: str, names: Sequence[str], cores: int) -> Iterator[Reader]:
     }
     for name in names:
         if case == "frames" and name != "pillow":
-            continue  # each could hold them through some codec of the user's choice; none brings one along
+            continue  # how they hold 16 bits without loss, compressed, is each user's choice
         for variant, note in ways[name]:
             if name == "webdataset" and variant == "own" and not is_jpeg:
                 continue  # it has no arrays without a codec

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,7 @@ def write(case: Case, folder: Path, variant: str) -> None:
     cache = folder.with_suffix(".cache")
     made = Dataset.from_generator(rows, features=features, cache_dir=str(cache), writer_batch_size=100)
     made.save_to_disk(str(folder))
+    shutil.rmtree(cache)
 
 
 def reader(case: Case, folder: Path, variant: str) -> Callable[[int], Any]:

@@ -2,12 +2,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from voxloom.conversion import convert
 from voxloom.errors import ConfigError, Interrupted, MissingDataError, OutputExistsError
-from voxloom.formats.store import Store
-from voxloom.jobs.benchmark import benchmark, files_of
 from voxloom.jobs.conversion import ConvertOptions, convert_data, progress_of
-from voxloom.loading.bench import BenchSettings
 
 
 @pytest.fixture
@@ -62,19 +58,3 @@ def test_a_stop_says_what_is_kept(photos, tmp_path):
 
 def test_the_progress_of_what_has_no_plan(tmp_path):
     assert str(progress_of(tmp_path)) == "0 shards"
-
-
-def test_formats_are_tried_on_some_samples(photos, monkeypatch):
-    monkeypatch.setattr("voxloom.jobs.benchmark._MOST", 1)
-    found = list(benchmark(photos, BenchSettings(seconds=0.01), formats=["memmap"]))
-    assert [what for what, _ in found] == [str(photos), "1 of 5 samples as memmap"]
-
-
-def test_the_files_of_a_store(photos, tmp_path):
-    store = convert(photos, tmp_path / "s", samples_per_shard=3).path
-    names = [path.relative_to(store).as_posix() for path in files_of(store)]
-    assert names == [
-        "manifest.json",
-        *sorted(f"shards/{f.name}" for s in Store(store).manifest.shards for f in s.files),
-    ]
-    assert files_of(store / "manifest.json") == []

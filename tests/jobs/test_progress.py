@@ -26,6 +26,14 @@ def test_a_transfer_shows_samples_and_bytes_a_second(capsys):
     assert "20/100" in shown
 
 
+def test_a_second_pass_has_a_bar_of_its_own(capsys):
+    bar = TransferBar("verifying", clock=iter([float(i) for i in range(8)]).__next__)
+    bar(9, 10, 9_000_000)
+    bar(1, 2, 0)
+    assert (bar._bar.n, bar._bar.total) == (1, 2)
+    bar.close()
+
+
 def test_a_log_has_a_line_every_half_minute(caplog):
     caplog.set_level(logging.INFO, "voxloom")
     log = TransferLog("converting", clock=iter([0.0, 10.0, 40.0, 50.0, 80.0]).__next__)

@@ -66,12 +66,12 @@ def command(
       voxloom bench photos_store --batch-size 64 --workers 0,2,4 --folder photos
       voxloom bench photos --formats memmap,arrow
     """
-    from voxloom.jobs.benchmark import benchmark
+    from voxloom.jobs.benchmark import bench_formats
     from voxloom.loading.bench import BenchSettings
 
     settings = BenchSettings(batch_size=batch_size, workers=workers, **timing)
     names = [name.strip() for name in formats.split(",")] if formats else []
-    for what, found in benchmark(path, settings, folder=folder, formats=names, layout=layout):
+    for what, found in bench_formats(path, settings, folder=folder, formats=names, layout=layout):
         click.echo(f"\n{what}")
         for line in _table(found):
             click.echo(line)

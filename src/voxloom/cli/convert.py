@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 from collections.abc import Iterable
 from pathlib import Path
@@ -117,6 +118,8 @@ def _converted(
 
     how = {name: given.pop(name) for name in ("layout", "workers", "resume", "overwrite", "dask")}
     options = ConvertOptions(images=folders["image"], masks=folders["mask"], **how)
+    if options.dask:  # its start and end are no news
+        os.environ.setdefault("DASK_LOGGING__DISTRIBUTED", "warning")
     settings = {name: value for name, value in given.items() if value is not None}
     progress = transfer("converting") if Rank.from_environment().is_main else None
     try:

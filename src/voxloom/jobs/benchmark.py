@@ -16,12 +16,12 @@ from voxloom.loading.bench import Bench, BenchSettings, bench
 from voxloom.sample import Source, Subset
 from voxloom.sources.opening import open_source
 
-__all__ = ["benchmark", "files_of"]
+__all__ = ["bench_formats", "files_of"]
 
 _MOST = 2**30  # bytes that are written to try another format
 
 
-def benchmark(
+def bench_formats(
     path: str | Path,
     settings: BenchSettings,
     *,

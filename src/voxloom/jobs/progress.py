@@ -45,13 +45,14 @@ class TransferBar:
 
     def __call__(self, done: int, total: int, size: int) -> None:
         """Show that `done` of `total` samples and `size` bytes are done."""
-        if self._bar is None:
+        if self._bar is None or done < self._bar.n:  # the first pass, or the next one
+            self.close()
             self._began, self._first_bytes = self._clock(), size
             self._bar = tqdm(
                 total=total, initial=done, desc=self._what, unit=" samples", dynamic_ncols=True, leave=False
             )
         rate = (size - self._first_bytes) / max(self._clock() - self._began, 1e-9)
-        self._bar.set_postfix_str(f"{rate / 1e6:.0f} MB/s", refresh=False)
+        self._bar.set_postfix_str(f"{rate / 1e6:.3g} MB/s", refresh=False)
         self._bar.update(done - self._bar.n)
 
     def close(self) -> None:
@@ -72,7 +73,7 @@ class TransferLog:
     def __call__(self, done: int, total: int, size: int) -> None:
         """Say that `done` of `total` samples and `size` bytes are done, if it is time to."""
         now = self._clock()
-        if self._first is None:
+        if self._first is None or done < self._first[1]:
             self._first, self._told = (now, done, size), now
         if now - self._told < _EVERY:
             return

@@ -15,7 +15,7 @@ from voxloom.conversion.origin import origins
 from voxloom.conversion.plan import Plan
 from voxloom.conversion.planning import recipe_of
 from voxloom.conversion.recipe import Recipe, row_size
-from voxloom.errors import DataError, SaveError
+from voxloom.errors import DataError, SaveError, SchemaError, VoxloomError
 from voxloom.formats.format import Format, Row
 from voxloom.formats.manifest import ShardFacts
 from voxloom.formats.names import FORMATS
@@ -29,7 +29,7 @@ Advance = Callable[[int, int], object]
 Progress = Callable[[int, int, int], object]
 """Called with the samples done, all samples of this process, and the bytes written."""
 
-_Made = tuple[str, Row | DataError]
+_Made = tuple[str, Row | DataError | SchemaError]
 
 
 @dataclass(frozen=True)
@@ -102,13 +102,14 @@ class ShardTask:
         samples, skipped = 0, []
         try:
             for key, row in _in_order(self._makers(indices), threads):
-                if isinstance(row, DataError):
+                size = 0
+                if isinstance(row, VoxloomError):
                     skipped.append((key, _plain_reason(row, key, self.source)))
                 else:
                     writer.append(row)
-                    samples += 1
+                    samples, size = samples + 1, row_size(row)
                 if advance is not None:
-                    advance(1, 0 if isinstance(row, DataError) else row_size(row))
+                    advance(1, size)
             writer.close()
         except BaseException:
             writer.discard()
@@ -134,9 +135,10 @@ class _Maker:
     skip: bool
 
     def __call__(self) -> _Made:
+        """Return the key with the row, or with what is wrong if such samples are to be skipped."""
         try:
             return self.key, self.recipe.row(_cells(self.source, self.index), self.key)
-        except DataError as error:
+        except (DataError, SchemaError) as error:
             if self.skip:
                 return self.key, error
             raise type(error)(
@@ -172,7 +174,7 @@ def _in_order(makers: Iterator[Callable[[], _Made]], threads: int) -> Iterator[_
             pool.shutdown(cancel_futures=True)
 
 
-def _plain_reason(error: DataError, key: str, source: Source) -> str:
+def _plain_reason(error: VoxloomError, key: str, source: Source) -> str:
     """Return why a sample was skipped, without the path of the source, as a store does not tell it."""
     text = str(error)
     for root in origins(source):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 import pickle
 import signal
 import time
@@ -140,6 +141,7 @@ class _Crew:
 def _serve(pipe: Connection, threads: int) -> None:
     """Write the shards that are asked for, until there are no more; the life of a worker process."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's business; it ends us
+    os.environ.setdefault("OMP_NUM_THREADS", "1")  # torch's own threads would be one a core in each of us
     with suppress(EOFError, OSError):  # the parent is gone
         task: ShardTask = pickle.loads(pipe.recv_bytes())
         while (number := pipe.recv()) is not None:

@@ -339,3 +339,18 @@ def test_a_store_of_no_samples(tmp_path, format):
     assert list(store.keys) == []
     assert store.gather([])["image"].shape == (0, 4, 6, 3)
     assert isinstance(Sample("", store.schema, {}), Sample)
+
+
+@settings(max_examples=20, deadline=None)
+@given(indices=st.lists(st.integers(0, 5), max_size=9))
+def test_large_samples_of_several_shards_find_their_places(large, indices):
+    gathered = large.gather(indices)["image"]
+    assert gathered.shape == (len(indices), 96, 64, 3)
+    assert (gathered == np.reshape(indices, (-1, 1, 1, 1))).all()
+
+
+@pytest.fixture(scope="module")
+def large(tmp_path_factory, format):
+    source = Counting(6, shape=(96, 64, 3))
+    path = tmp_path_factory.mktemp("large") / "store"
+    return Store(write_store(path, source, format=format, samples_per_shard=2))

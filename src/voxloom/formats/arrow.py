@@ -158,16 +158,16 @@ class _Shard(Shard):
         view: Array = np.ndarray((self._samples, *column.shape), column.dtype, self._data.data, start)
         return view
 
-    def take(self, name: str, rows: Rows, out: Array) -> None:
+    def take(self, name: str, rows: Rows, out: Array, places: Rows | None = None) -> None:
         view = self._views[name]
         if view is not None:
-            copy_rows(view, rows, out)
+            copy_rows(view, rows, out, places)
             return
         rows = checked_rows(rows, self._samples)
         batch = np.searchsorted(self._firsts, rows, side="right") - 1
         within = rows - self._firsts[batch]
         starts = self._places[name][batch, 0] + within * self._columns[name].row_bytes
-        copy_scattered(self._data, starts, out)
+        copy_scattered(self._data, starts, out, places)
 
     def view(self, name: str) -> Array | None:
         return self._views[name]

@@ -72,8 +72,12 @@ class Shard(ABC):
     """Reads the samples of one finished shard; may be used by several threads at once."""
 
     @abstractmethod
-    def take(self, name: str, rows: Rows, out: Array) -> None:
-        """Copy samples of a column of one shape to ``out``, (len(rows), *shape), in the order of `rows`."""
+    def take(self, name: str, rows: Rows, out: Array, places: Rows | None = None) -> None:
+        """Copy samples of a column of one shape to ``out``, (samples, *shape).
+
+        They come to lie in the order of `rows`; or, where a batch is put together from several shards,
+        sample ``rows[i]`` at ``out[places[i]]``.
+        """
 
     def view(self, name: str) -> Array | None:  # noqa: ARG002
         """Return a column of one shape as one mapped, read-only array (samples, *shape), or None where

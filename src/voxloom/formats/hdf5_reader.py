@@ -54,12 +54,12 @@ class Hdf5Shard(Shard):
         else:
             self._arrays[column.name] = array_at(data, facts["at"], column, samples, path)
 
-    def take(self, name: str, rows: Rows, out: Array) -> None:
+    def take(self, name: str, rows: Rows, out: Array, places: Rows | None = None) -> None:
         """Copy mapped rows, or decode compressed ones into their slots."""
         if name in self._compressed:
-            self._compressed[name].take(rows, out)
+            self._compressed[name].take(rows, out, places)
         else:
-            copy_rows(self._arrays[name], rows, out)
+            copy_rows(self._arrays[name], rows, out, places)
 
     def view(self, name: str) -> Array | None:
         """Return a contiguous column."""
@@ -84,8 +84,10 @@ class _Compressed:
         chunk = Column(column.name, "<i8", (CHUNK,))
         self._chunks = array_at(data, facts["chunks"], chunk, samples, path)
 
-    def take(self, rows: Rows, out: Array) -> None:
-        for place, row in enumerate(checked_rows(rows, len(self._chunks)).tolist()):
+    def take(self, rows: Rows, out: Array, places: Rows | None = None) -> None:
+        rows = checked_rows(rows, len(self._chunks))
+        where = range(len(rows)) if places is None else places.tolist()
+        for place, row in zip(where, rows.tolist(), strict=True):
             slot = out[place : place + 1]
             whole = slot if slot.flags.c_contiguous else np.empty_like(slot, order="C")
             self._decode(row, whole.reshape(-1).view(np.uint8))

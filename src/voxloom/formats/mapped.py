@@ -242,12 +242,14 @@ def checked_rows(rows: Rows, samples: int) -> Rows:
     return rows
 
 
-def copy_rows(view: Array, rows: Rows, out: Array) -> None:
-    """Copy rows of a C-contiguous column to `out`, of the same type and shape."""
+def copy_rows(view: Array, rows: Rows, out: Array, places: Rows | None = None) -> None:
+    """Copy rows of a C-contiguous column to `out`, of the same type and shape, or to some places of it."""
     rows = checked_rows(rows, len(view))
     if not view[:1].nbytes or not rows.size:
         return
-    if out.flags.c_contiguous and view.flags.c_contiguous and view.dtype == out.dtype:
+    if places is not None:
+        _copy_one_by_one(view, rows, out, places)
+    elif out.flags.c_contiguous and view.flags.c_contiguous and view.dtype == out.dtype:
         # As bytes: numpy would copy a whole column that is big-endian or not aligned
         flat = view.reshape(len(view), -1).view(np.uint8)
         np.take(flat, rows, axis=0, out=out.reshape(len(rows), -1).view(np.uint8), mode="clip")
@@ -255,21 +257,34 @@ def copy_rows(view: Array, rows: Rows, out: Array) -> None:
         out[...] = view[rows]
 
 
-def copy_scattered(data: Array, starts: Rows, out: Array) -> None:
-    """Copy the rows that begin at these bytes of a mapped file to `out`; they lie inside the file."""
+def _copy_one_by_one(view: Array, rows: Rows, out: Array, places: Rows) -> None:
+    if view[:1].nbytes < _LARGE_ROW:
+        out[places] = view[rows]
+        return
+    for place, row in zip(places.tolist(), rows.tolist(), strict=True):
+        out[place] = view[row]
+
+
+def copy_scattered(data: Array, starts: Rows, out: Array, places: Rows | None = None) -> None:
+    """Copy the rows that begin at these bytes of a mapped file to `out`, or to some places of it.
+
+    They lie inside the file.
+    """
     size = out[:1].nbytes
     if not size or not len(starts):
         return
+    where = range(len(starts)) if places is None else places.tolist()
     if not out.flags.c_contiguous:
-        for place, start in enumerate(starts.tolist()):
+        for place, start in zip(where, starts.tolist(), strict=True):
             out[place] = np.ndarray(out.shape[1:], out.dtype, data.data, start)
         return
-    slots = out.reshape(len(starts), -1).view(np.uint8)
+    slots = out.reshape(len(out), -1).view(np.uint8)
     if size < _LARGE_ROW:
-        slots.view(f"V{size}")[:, 0] = windows(data, size)[starts]
+        every = slice(None) if places is None else places
+        slots.view(f"V{size}")[every, 0] = windows(data, size)[starts]
         return
-    for slot, start in zip(slots, starts.tolist(), strict=True):
-        slot[:] = data[start : start + size]
+    for place, start in zip(where, starts.tolist(), strict=True):
+        slots[place] = data[start : start + size]
 
 
 class Blobs:

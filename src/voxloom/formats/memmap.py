@@ -189,8 +189,8 @@ class _Shard(Shard):
                 data = _mapped(paths[0], Column(column.name, "|u1"), None)
                 self._blobs[column.name] = Blobs(data, offsets, paths[1])
 
-    def take(self, name: str, rows: Rows, out: Array) -> None:
-        copy_rows(self._arrays[name], rows, out)
+    def take(self, name: str, rows: Rows, out: Array, places: Rows | None = None) -> None:
+        copy_rows(self._arrays[name], rows, out, places)
 
     def view(self, name: str) -> Array | None:
         return self._arrays[name]

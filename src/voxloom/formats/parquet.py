@@ -155,21 +155,18 @@ class _Shard(Shard):
             )
         return self._kept.file
 
-    def take(self, name: str, rows: Rows, out: Array) -> None:
+    def take(self, name: str, rows: Rows, out: Array, places: Rows | None = None) -> None:
         rows = checked_rows(rows, self._samples)
         if not out[:1].nbytes or not len(rows):
             return
         groups = np.searchsorted(self._ends, rows, side="right")
         order = np.argsort(groups, kind="stable")
-        for places in np.split(order, np.flatnonzero(np.diff(groups[order])) + 1):
-            number = groups.item(places[0])
+        places = np.arange(len(rows)) if places is None else places
+        for some in np.split(order, np.flatnonzero(np.diff(groups[order])) + 1):
+            number = groups.item(some[0])
             decoded = self._group(name, number)
             assert isinstance(decoded, np.ndarray)
-            within = rows[places] - self._firsts[number]
-            if len(places) == len(rows):
-                copy_rows(decoded, within, out)  # in the order of places, which is that of the rows
-            else:
-                out[places] = decoded[within]
+            copy_rows(decoded, rows[some] - self._firsts[number], out, places[some])
 
     def blob(self, name: str, row: int) -> memoryview:
         if not 0 <= row < self._samples:

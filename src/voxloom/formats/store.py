@@ -23,8 +23,6 @@ __all__ = ["Store"]
 Indices = npt.NDArray[np.int64]
 As = Literal["bytes", "array", "tensor", "pil"]
 
-_LARGE_ROW = 2**14  # bytes; from here on copying a row costs more than finding it
-
 
 class Store(Source):
     """Samples in the shards of a folder. Opening one reads its manifest alone.
@@ -233,16 +231,9 @@ class Store(Source):
         if len(numbers) == 1:
             self._open[numbers[0]].take(column.name, rows, out)
             return out
-        views = {number: self._open[number].view(column.name) for number in numbers}
-        if column.row_bytes >= _LARGE_ROW and all(view is not None for view in views.values()):
-            for place, (number, row) in enumerate(zip(shards.tolist(), rows.tolist(), strict=True)):
-                out[place] = views[number][row]  # type: ignore[index]
-            return out
         for number in numbers:
             places = np.flatnonzero(shards == number)
-            some = np.empty((len(places), *column.shape), column.dtype)
-            self._open[number].take(column.name, rows[places], some)
-            out[places] = some
+            self._open[number].take(column.name, rows[places], out, places)
         return out
 
     def _decoded(self, field: Field, shards: Indices, rows: Indices, out: Array | None) -> Array:

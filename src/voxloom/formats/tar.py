@@ -171,18 +171,18 @@ class _Shard(Shard):
         if min(start, size) < 0 or len(self._data) != expected:
             raise damaged(self._path, f"has {len(self._data)} bytes: expected {expected}")
 
-    def take(self, name: str, rows: Rows, out: Array) -> None:
+    def take(self, name: str, rows: Rows, out: Array, places: Rows | None = None) -> None:
         if name in self._small:
-            self._index.take(name, rows, out)
+            self._index.take(name, rows, out, places)
             return
         rows, column = checked_rows(rows, self._samples), self._columns[name]
-        places = self._places[rows, self._which[name]]
+        members = self._places[rows, self._which[name]]
         before = len(npy_header(str(column.dtype), column.shape))
         size = before + column.row_bytes
-        starts = places[:, 0]
-        if ((places[:, 1] != size) | (starts < 0) | (starts > len(self._data) - size)).any():
+        starts = members[:, 0]
+        if ((members[:, 1] != size) | (starts < 0) | (starts > len(self._data) - size)).any():
             raise damaged(self._path, f"its index does not fit column {name!r} of {size} bytes a sample")
-        copy_scattered(self._data, starts + before, out)
+        copy_scattered(self._data, starts + before, out, places)
 
     def view(self, name: str) -> Array | None:
         return self._index.view(name) if name in self._small else None

@@ -37,6 +37,8 @@ class FileSource(Source):
         Where they come from, for messages.
     ignored
         What lies there too and was left out.
+    folders
+        The folder of each field, where all files of one are taken.
 
     Raises
     ------
@@ -61,7 +63,9 @@ class FileSource(Source):
         *,
         origin: str = "",
         ignored: Ignored | None = None,
+        folders: Mapping[str, StrPath] | None = None,
     ) -> None:
+        self.folders = {name: Path(folder) for name, folder in (folders or {}).items()}
         self.origin = origin
         self.ignored = ignored or Ignored()
         self._columns = dict(columns)
@@ -85,11 +89,6 @@ class FileSource(Source):
     def keys(self) -> Sequence[str]:
         """The key of each sample."""
         return self._keys
-
-    @property
-    def folders(self) -> dict[str, Path]:
-        """The folder of each field that lies in files; a table's rows may lead elsewhere."""
-        return {name: Path(c.root) for name, c in self._columns.items() if isinstance(c, Files) and c.root}
 
     def path(self, index: int, name: str = "image") -> Path:
         """Return the file of one field of sample `index`.
@@ -140,7 +139,7 @@ class FileSource(Source):
         """Return the same samples with these fields alone; the files of the others are not opened."""
         _ = Schema(Field(name=name) for name in self._columns).only(*names)  # refuses what is not there
         chosen = {name: self._columns[name] for name in names}
-        return FileSource(self._keys, chosen, origin=self.origin, ignored=self.ignored)
+        return FileSource(self._keys, chosen, origin=self.origin, ignored=self.ignored, folders=self.folders)
 
 
 def class_folder(root: StrPath) -> FileSource:
@@ -274,7 +273,11 @@ def paired_folders(
         for name, files in listed.items()
     }
     return FileSource(
-        stems, columns, origin=" and ".join(str(folder) for folder in folders.values()), ignored=ignored
+        stems,
+        columns,
+        origin=" and ".join(str(folder) for folder in folders.values()),
+        ignored=ignored,
+        folders=folders,
     )
 
 

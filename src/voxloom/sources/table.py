@@ -164,6 +164,7 @@ def _parquet(path: Path) -> dict[str, Cells]:
         ) from error
     try:
         content = parquet.read_table(path)
+        content.validate(full=True)
     except (arrow.ArrowException, OSError, ValueError) as error:
         raise DataError(f"{path}: not a Parquet file that can be read ({error}).") from error
     return {name: _arrow_column(content.column(name), name, path) for name in content.column_names}

@@ -30,6 +30,9 @@ def test_a_store_beside_its_folder(call, photos, tmp_path):
     assert f"{store} (arrow)\nstage     workers  order     files  samples/s" in done.out
     assert f"\n{photos}\n" in done.out
     assert done.out.count(" bounds it (") == 2
+    compared = done.out.partition("Fastest loader, shuffled, warm:\n")[2].splitlines()
+    assert [line.split("  ")[1].strip() for line in compared] == [f"{store} (arrow)", str(photos)]
+    assert compared[0].endswith(" 1.00")
     assert stages(done.out)[:3] == ["storage", "decoding", "loader"]
     assert snapshot(tmp_path) == before
 
@@ -41,7 +44,8 @@ def test_a_folder_alone_and_as_other_formats(call, photos, tmp_path):
         "6 of 6 samples as memmap",
         "6 of 6 samples as tar",
     ]
-    assert stages(done.out) == ["storage", "decoding", "loader"] * 6
+    tables = done.out.partition("Fastest")[0]
+    assert stages(tables) == ["storage", "decoding", "loader"] * 6
 
 
 @pytest.mark.filterwarnings("ignore:.*multi-threaded:DeprecationWarning")  # Python 3.12, of any fork

@@ -6,13 +6,17 @@ import signal
 import subprocess
 import sys
 import time
+from typing import get_args
 
 import numpy as np
 import pytest
 from PIL import Image
 
 import voxloom
+from voxloom.cli.convert import LAYOUTS, command
+from voxloom.conversion import Conversion
 from voxloom.formats.store import Store
+from voxloom.sources.opening import OpenAs
 from voxloom.testing.images import snapshot
 
 
@@ -112,6 +116,7 @@ def test_a_store_becomes_one_of_another_format(call, pets, tmp_path):
         (["{dst}", "--image", "a=b", "--image", "a=c"], 2, "'a' is named twice"),
         (["{dst}", "--mask", "a={src}"], 1, "no source to convert"),
         (["{dst}", "--image", "a={src}", "--mask", "a={src}"], 2, "'a' is named as an image and as a mask"),
+        (["{dst}", "--image", "a={src}", "--layout", "flat"], 2, "with --image there is no SRC"),
         (["{src}", "{dst}", "--size", "224"], 2, "Option '--size' requires 2 arguments"),
         (["{src}", "{dst}", "--size", "224", "--mode", "RGB"], 2, "'--mode' is no number of pixels"),
         (["--size", "224", "{src}", "{dst}"], 2, "is no number of pixels. Expected two, the height and then"),
@@ -240,6 +245,14 @@ def test_a_library_that_is_missing_is_named_with_its_command(call, pets, tmp_pat
     failed = call("convert", pets, tmp_path / "s", "--format", name)
     assert failed.code == 1
     assert f'pip install "voxloom[{name}]"' in failed.err
+
+
+def test_the_choices_are_those_of_the_rooms_behind():
+    offered = {param.name: getattr(param.type, "choices", ()) for param in command.params}
+    settings = Conversion.model_fields
+    for name in ("interpolation", "encoding", "on_error"):
+        assert list(offered[name]) == list(get_args(settings[name].annotation))
+    assert set(LAYOUTS) == set(get_args(OpenAs))
 
 
 def test_the_help_has_examples_and_the_order_of_a_size(call):

@@ -164,3 +164,8 @@ def test_the_verdict_names_the_slowest_stage(found, said):
     assert found.verdict.startswith(said)
     assert ": try " in found.verdict
     assert sum(found.shares(cold=found.rows[0].cold).values()) == pytest.approx(1)
+
+
+def test_the_fastest_loader():
+    found = made(1000, 500, (0, 90), (2, 170), (4, 160))
+    assert (found.fastest.workers, found.fastest.rate) == (2, 170)

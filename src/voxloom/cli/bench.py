@@ -71,13 +71,25 @@ def command(
 
     settings = BenchSettings(batch_size=batch_size, workers=workers, **timing)
     names = [name.strip() for name in formats.split(",")] if formats else []
+    fastest = {}
     for what, found in bench_formats(path, settings, folder=folder, formats=names, layout=layout):
+        fastest[what] = found.fastest.rate
         click.echo(f"\n{what}")
         for line in _table(found):
             click.echo(line)
         for note in found.notes:
             click.echo(f"({note})")
         click.echo(found.verdict)
+    if len(fastest) > 1:
+        _compare(fastest)
+
+
+def _compare(rates: dict[str, float]) -> None:
+    """Say how fast the loader has been with each, beside the first."""
+    first, width = next(iter(rates.values())), max(map(len, rates))
+    click.echo("\nFastest loader, shuffled, warm:")
+    for what, rate in rates.items():
+        click.echo(f"  {what.ljust(width)}  {rate:,.0f} samples/s  {rate / first if first else 0:.2f}")
 
 
 def _table(found: Any) -> list[str]:

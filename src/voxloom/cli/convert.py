@@ -99,6 +99,8 @@ def command(paths: tuple[Path, ...], **given: Any) -> None:
     folders = {name: _folders(given.pop(name), f"--{name}") for name in ("image", "mask")}
     if both := folders["image"].keys() & folders["mask"].keys():
         raise click.UsageError(f"{min(both)!r} is named as an image and as a mask; expected two names.")
+    if any(folders.values()) and given["layout"] != "auto":
+        raise click.UsageError("--layout tells how SRC lies on disk; with --image there is no SRC.")
     source, path = _ends(paths, named=any(folders.values()))
     report = _converted(source, path, folders, given)
     if rank.is_main:

@@ -123,6 +123,12 @@ class Bench:
                 return row
         raise KeyError(wanted)
 
+    @property
+    def fastest(self) -> BenchRow:
+        """The row of the loader, shuffled and warm, with the most samples a second."""
+        rows = [row for row in self.rows if row.stage == "loader" and row.shuffled and not row.cold]
+        return max(rows, key=lambda row: row.rate)
+
     def shares(self, *, cold: bool = False) -> dict[Stage, float]:
         """Return the share of each stage in the time of a sample that is read without workers, 0 to 1.
 

@@ -101,6 +101,8 @@ def test_images_of_several_sizes_come_in_batches_of_one(tmp_path):
     assert len(found.notes) == 1
     assert found.notes[0].startswith("the loader gives batches of 1, since not all samples have one shape")
     assert all(row.samples for row in found.rows)
+    assert not found.is_batched
+    assert found.shares()["loader"] == 0  # batches of one tell nothing of the loader
 
 
 def test_a_single_batch_will_do(folder):

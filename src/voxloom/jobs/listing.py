@@ -84,7 +84,7 @@ def _stored(facts: FieldFacts) -> Iterator[str]:
     if facts.encoding is not None:
         yield facts.encoding
     for counts in (facts.files, facts.modes):
-        if counts:
+        if counts and list(counts) != [facts.encoding]:
             single = len(counts) == 1
             yield " ".join(name if single else f"{name} ({number})" for name, number in counts.items())
     if facts.files and facts.stored_bytes:

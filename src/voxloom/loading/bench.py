@@ -103,11 +103,15 @@ class Bench:
         What was timed.
     notes
         What to know of the rows.
+    is_batched
+        Whether the loader gave batches of the size that was asked for. Batches of one cost so much more
+        that they tell nothing of the loader.
     """
 
     source: str
     rows: tuple[BenchRow, ...]
     notes: tuple[str, ...] = ()
+    is_batched: bool = True
 
     def row(self, stage: Stage, workers: int = 0, *, shuffled: bool = True, cold: bool = False) -> BenchRow:
         """Return the row of a stage.
@@ -142,6 +146,7 @@ class Bench:
         times = [1 / row.rate if row.rate else 0.0 for row in (stored, decoded, loader)]
         times[2] *= max(1, loader.workers)
         own = [times[0], max(0.0, times[1] - times[0]), max(0.0, times[2] - max(times[:2]))]
+        own[2] *= self.is_batched
         whole = sum(own) or 1.0
         return {"storage": own[0] / whole, "decoding": own[1] / whole, "loader": own[2] / whole}
 
@@ -245,7 +250,8 @@ class _Bencher:
         rows = list(self._rows(cold=False))
         if self._settings.cold and self._can_be_cold():
             rows += self._rows(cold=True)
-        return Bench(self._name, tuple(rows), tuple(self._notes))
+        is_batched = self._collated == self._settings.batch_size
+        return Bench(self._name, tuple(rows), tuple(self._notes), is_batched)
 
     def _rows(self, *, cold: bool) -> Iterator[BenchRow]:
         for shuffled in (False, True):

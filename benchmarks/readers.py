@@ -118,7 +118,10 @@ def others(case: str, names: Sequence[str], cores: int) -> Iterator[Reader]:
     slow = "its own decoder, Pillow" if is_jpeg else "its own arrays"
     grain = [("0", "no threads"), (str(max(2, cores)), f"{max(2, cores)} threads")]
     ways = {
-        "litdata": [("any", f"{fast if is_jpeg else 'tensors'}; shuffles chunks, then within")],
+        "litdata": [
+            ("own", "tensors; shuffles chunks, then within"),
+            ("bytes", f"{fast}; shuffles chunks, then within"),
+        ],
         "datasets": [("image" if is_jpeg else "array", slow), ("bytes", fast)],
         "webdataset": [("own", f"{slow}; buffer of 1000"), ("bytes", f"{fast}; buffer of 1000")],
         "mosaicml-streaming": [("own", slow), ("bytes", fast)],
@@ -132,9 +135,9 @@ def others(case: str, names: Sequence[str], cores: int) -> Iterator[Reader]:
         if case == "frames" and name != "pillow":
             continue  # how they hold 16 bits without loss, compressed, is each user's choice
         for variant, note in ways[name]:
-            if name == "webdataset" and variant == "own" and not is_jpeg:
-                continue  # it has no arrays without a codec
-            store = f"{name}-{variant}" if name in ("datasets", "mosaicml-streaming") else name
+            if (name, variant, is_jpeg) in (("webdataset", "own", False), ("litdata", "own", True)):
+                continue  # no arrays without a codec of numpy's; no decoder but torchvision's
+            store = f"{name}-{variant}" if name in ("datasets", "litdata", "mosaicml-streaming") else name
             reader = Reader(name, PEERS[name].module, variant, note, name, store)
             yield reader
 

@@ -1,5 +1,7 @@
-"""``python -m voxloom.compat script.py [arguments]``: run a script that imports ``pti_ldm_vae`` unchanged.
+"""``python -m voxloom.compat script.py [arguments]``: run a script of an older system unchanged.
 
+These are PTI-LDM-VAE (``pti_ldm_vae``) and the Dataset Conversion Library (``datasets.memmap`` and its
+siblings, ``utils.utils``). HuggingFace's ``datasets`` and a script's own ``utils`` stay what they are.
 Arguments, ``__name__``, tracebacks and the exit code are those of ``python script.py [arguments]``.
 Under torchrun: ``torchrun --nproc_per_node=4 -m voxloom.compat script.py [arguments]``.
 """
@@ -16,6 +18,7 @@ from types import CodeType, ModuleType, TracebackType
 import click
 
 from voxloom.compat.aliases import SHIM_FOLDER
+from voxloom.compat.module_paths import install
 
 __all__ = ["main"]
 
@@ -40,6 +43,7 @@ def main(arguments: list[str]) -> None:
     if not sys.flags.safe_path:  # else Python puts neither our folder nor the script's there
         sys.path[0] = str(Path(script).resolve().parent)
     sys.path.insert(1, str(SHIM_FOLDER))
+    install()
     _run(os.path.abspath(script))
 
 

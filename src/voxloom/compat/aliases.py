@@ -19,6 +19,7 @@ from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 
+from voxloom.compat.module_paths import SHIM_FOLDER
 from voxloom.errors import CompatError
 
 __all__ = ["SHIM_FOLDER", "install"]
@@ -27,9 +28,6 @@ logger = logging.getLogger(__name__)
 
 OLD, OURS = "pti_ldm_vae", "voxloom.compat.pti_ldm_vae"
 PARTS = ("data", "models", "utils")
-
-SHIM_FOLDER = Path(__file__).parent / "path"
-"""On the path of a process, this folder does there what importing this module does here."""
 
 
 def install() -> None:

@@ -86,11 +86,18 @@ def test_what_stands_below(monkeypatch):
     fields = [image("yx"), Field(name="label", kind="class", axes="", categories=("cat", "dog")),
               Field(name="age", kind="attribute", axes="")]  # fmt: skip
     grey = np.zeros((4, 4), np.uint8)
-    arrays = [{"image": grey, "label": np.array(i), "age": np.array(40 + i)} for i in (0, 1, 7)]
+    arrays = [{"image": grey, "label": np.array(i), "age": np.array(40 + i / 3)} for i in (0, 1, 7)]
     lines = []
     monkeypatch.setattr("voxloom.jobs.preview._shortened", lambda text, *_: lines.append(text) or text)
     contact_sheet(Made(fields, arrays))
-    assert lines == ["s/0.png", "cat, age 40", "s/1.png", "dog, age 41", "s/2.png", "label 7, age 47"]
+    assert lines == [
+        "s/0.png",
+        "cat, age 40",
+        "s/1.png",
+        "dog, age 40.3333",
+        "s/2.png",
+        "label 7, age 42.3333",
+    ]
 
 
 def test_long_and_foreign_names_fit(tmp_path):

@@ -98,7 +98,8 @@ def _said(sample: Sample) -> str:
         if field.is_spatial or value.ndim:
             continue
         known = field.kind == "class" and 0 <= int(value) < len(field.categories)
-        told.append(field.categories[int(value)] if known else f"{name} {value.item()}")
+        shown = f"{value:.6g}" if value.dtype.kind == "f" else str(value)
+        told.append(field.categories[int(value)] if known else f"{name} {shown}")
     return ", ".join(told)
 
 

@@ -18,7 +18,7 @@ from voxloom.conversion.settings import Conversion
 from voxloom.conversion.shards import Advance, Progress, ShardTask
 from voxloom.conversion.start import begin
 from voxloom.conversion.target import apart
-from voxloom.conversion.workers import write_here, write_in_processes
+from voxloom.conversion.workers import write_in_processes
 from voxloom.errors import ConfigError, Interrupted
 from voxloom.formats.manifest import ShardFacts
 from voxloom.ranks import Rank, even_split
@@ -138,7 +138,7 @@ class _Means:
         if self._dask is not None:
             return write_on_dask(task, numbers, self._dask, advance, workers=self._workers)
         if self._workers == 0 or len(numbers) <= 1:
-            return write_here(task, numbers, max(1, self._workers), advance)
+            return task.write_all(numbers, threads=max(1, self._workers), advance=advance)
         return write_in_processes(task, numbers, self._workers, advance)
 
 

@@ -66,7 +66,7 @@ class Conversion(Component):
     compression: str = "none"
     """A compression of the format's own, for instance ``gzip`` of HDF5."""
     on_error: Literal["fail", "skip"] = "fail"
-    """Whether a sample that cannot be read, or does not fit, ends the conversion, or is left out and listed."""
+    """Whether a sample that cannot be read or does not fit ends the conversion, or is left out and listed."""
 
     @property
     def changes_pixels(self) -> bool:

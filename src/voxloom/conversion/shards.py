@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from contextlib import ExitStack
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from voxloom.conversion.completion import finished
@@ -16,7 +17,7 @@ from voxloom.conversion.plan import Plan
 from voxloom.conversion.planning import recipe_of
 from voxloom.conversion.recipe import Recipe, row_size
 from voxloom.errors import DataError, SaveError, SchemaError, VoxloomError
-from voxloom.formats.format import Format, Row
+from voxloom.formats.format import Format, Row, ShardWriter
 from voxloom.formats.manifest import ShardFacts
 from voxloom.formats.names import FORMATS
 from voxloom.sample import Cell, Source
@@ -60,20 +61,59 @@ class ShardTask:
         SaveError
             If it cannot be written.
         """
-        plan, journal = self.plan, Journal(self.store)
-        stem = plan.stem(number)
+        return self._finish(self._filled(number, threads, advance))
+
+    def write_all(self, numbers: Sequence[int], *, threads: int, advance: Advance) -> Iterator[ShardFacts]:
+        """Write shards one after the other; each is brought to the disk while the next is being filled."""
+        waiting: Future[ShardFacts] | None = None
+        with ThreadPoolExecutor(1) as finisher:
+            for number in numbers:
+                filled = self._filled(number, threads, advance)
+                try:
+                    if waiting is not None:
+                        yield waiting.result()
+                except BaseException:
+                    _discard(filled)
+                    raise
+                waiting = finisher.submit(self._finish, filled)
+            if waiting is not None:
+                yield waiting.result()
+
+    def _filled(self, number: int, threads: int, advance: Advance | None) -> _Filled | ShardFacts:
+        """Write the rows of a shard, not yet brought to the disk; or return what is recorded of it."""
         if (facts := self.done(number)) is not None:
             return facts
         try:
-            with journal.writing(stem) as folder:
-                samples, skipped = self._write(number, folder, threads, advance)
-                names = self._format.files(stem, plan.columns) if samples else []
-                return journal.take_over(folder, stem, names, samples, skipped)
+            with ExitStack() as stack:
+                folder = stack.enter_context(Journal(self.store).writing(self.plan.stem(number)))
+                filled = self._fill(number, folder, threads, advance)
+                filled.stack.push(stack.pop_all())
+                return filled
         except (SaveError, DataError):
-            # A process with the same share may have finished the store and cleared the journal away.
-            if (facts := self.done(number)) is not None:
-                return facts
+            return self._done_by_another(number)
+
+    def _finish(self, filled: _Filled | ShardFacts) -> ShardFacts:
+        """Bring a shard to the disk and record it."""
+        if isinstance(filled, ShardFacts):
+            return filled
+        stem = self.plan.stem(filled.number)
+        try:
+            with filled.stack:
+                _close(filled.writer)
+                names = self._format.files(stem, self.plan.columns) if filled.samples else []
+                journal = Journal(self.store)
+                return journal.take_over(filled.folder, stem, names, filled.samples, filled.skipped)
+        except (SaveError, DataError):
+            return self._done_by_another(filled.number)
+
+    def _done_by_another(self, number: int) -> ShardFacts:
+        """Return the record of a shard whose writing failed, or raise the failure again.
+
+        A process with the same share may have finished the store, and cleared the journal away.
+        """
+        if (facts := self.done(number)) is None:
             raise
+        return facts
 
     def done(self, number: int) -> ShardFacts | None:
         """Return what is recorded of a shard, by the journal or by the manifest of the finished store."""
@@ -91,30 +131,26 @@ class ShardTask:
         made: Format = FORMATS[self.plan.settings.format]()
         return made
 
-    def _write(
-        self, number: int, folder: Path, threads: int, advance: Advance | None
-    ) -> tuple[int, list[tuple[str, str]]]:
-        """Write the files of a shard; return the number of samples, and those that were skipped."""
+    def _fill(self, number: int, folder: Path, threads: int, advance: Advance | None) -> _Filled:
         plan, indices = self.plan, self.plan.indices(number)
         writer = self._format.writer(
             folder, plan.stem(number), plan.columns, len(indices), compression=plan.settings.compression
         )
-        samples, skipped = 0, []
+        filled = _Filled(number, folder, writer)
         try:
             for key, row in _in_order(self._makers(indices), threads):
                 size = 0
                 if isinstance(row, VoxloomError):
-                    skipped.append((key, _plain_reason(row, key, self.source)))
+                    filled.skipped.append((key, _plain_reason(row, key, self.source)))
                 else:
                     writer.append(row)
-                    samples, size = samples + 1, row_size(row)
+                    filled.samples, size = filled.samples + 1, row_size(row)
                 if advance is not None:
                     advance(1, size)
-            writer.close()
         except BaseException:
             writer.discard()
             raise
-        return samples, skipped
+        return filled
 
     def _makers(self, indices: range) -> Iterator[Callable[[], _Made]]:
         recipe = recipe_of(self.plan, self.source)
@@ -122,6 +158,33 @@ class ShardTask:
         skip = self.plan.settings.on_error == "skip"
         for index in indices:
             yield _Maker(self.source, recipe, index, keys[index], skip)
+
+
+@dataclass
+class _Filled:
+    """A shard with all its rows, not yet brought to the disk."""
+
+    number: int
+    folder: Path
+    writer: ShardWriter
+    stack: ExitStack = field(default_factory=ExitStack)
+    samples: int = 0
+    skipped: list[tuple[str, str]] = field(default_factory=list)
+
+
+def _close(writer: ShardWriter) -> None:
+    try:
+        writer.close()
+    except BaseException:
+        writer.discard()
+        raise
+
+
+def _discard(filled: _Filled | ShardFacts) -> None:
+    """Let go of a shard that will not be finished."""
+    if isinstance(filled, _Filled):
+        filled.writer.discard()
+        filled.stack.close()
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,18 +19,10 @@ from voxloom.conversion.shards import Advance, ShardTask
 from voxloom.errors import ConfigError, LoadingError
 from voxloom.formats.manifest import ShardFacts
 
-__all__ = ["write_here", "write_in_processes"]
+__all__ = ["write_in_processes"]
 
 _REPORTED = 0.1  # seconds between two words on progress
 _PATIENCE = 2.0  # seconds that a process has to end when it is told to
-
-
-def write_here(
-    task: ShardTask, numbers: Sequence[int], threads: int, advance: Advance
-) -> Iterator[ShardFacts]:
-    """Write shards in this process, one after the other."""
-    for number in numbers:
-        yield task.write(number, threads=threads, advance=advance)
 
 
 def write_in_processes(

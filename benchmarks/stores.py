@@ -12,7 +12,8 @@ Four questions, each answered for the formats named by --formats:
   samples say.
 - Digests: GB/s of XXH3-64 over a file in the page cache.
 - Cold pages: images/s of one epoch after the files have been dropped from the page cache (Linux's
-  posix_fadvise), in order, in a full shuffle and in a block shuffle; and warm for comparison.
+  posix_fadvise), in order, in a full shuffle and in a block shuffle (8 blocks of 64 mixed); and warm for
+  comparison.
 """
 
 from __future__ import annotations
@@ -63,7 +64,7 @@ from voxloom.formats.store import Store
 from voxloom.loading import Loader, Order
 path, shuffle, is_cold = sys.argv[1], json.loads(sys.argv[2]), sys.argv[3] == "cold"
 store = Store(path)
-order = Order(length=len(store), batch_size=64, shuffle=shuffle)
+order = Order(length=len(store), batch_size=64, shuffle=shuffle, block_size=64, mixed_blocks=8)
 loader = iter(Loader(store, None, order=order, seed=0))
 for file in Path(path).rglob("*"):
     if is_cold and file.is_file():

@@ -1,8 +1,8 @@
 """litdata: an optimized dataset in a local folder, read by its StreamingDataLoader.
 
 ``own`` stores tensors; ``bytes`` stores bytes, which we copy, or decode by simplejpeg, into place: its own
-decoder of JPEG is torchvision's. Shuffled by chunks. Left alone it decodes the neighbours of each sample with it, which
-shuffling throws away: hence ``batch_decode=0``.
+decoder of JPEG is torchvision's. Shuffled by chunks. Left alone it decodes the neighbours of each sample
+with it, which a shuffle throws away: hence ``batch_decode=0``.
 """
 # ruff: noqa: ARG001, ARG005 - all scripts have the same two functions
 

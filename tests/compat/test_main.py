@@ -23,6 +23,7 @@ def process(monkeypatch):
     handlers, level, propagate = list(logger.handlers), logger.level, logger.propagate
     monkeypatch.setattr(sys, "argv", sys.argv)
     monkeypatch.setattr(sys, "path", ["here", *sys.path])
+    monkeypatch.setattr(sys, "meta_path", list(sys.meta_path))
     monkeypatch.setattr(sys, "excepthook", sys.__excepthook__)
     monkeypatch.setitem(sys.modules, "__main__", sys.modules["__main__"])
     yield
@@ -121,7 +122,10 @@ def test_help(capsys):
     with pytest.raises(SystemExit) as caught:
         main(["--help"])
     assert caught.value.code == 0
-    assert "torchrun" in capsys.readouterr().out
+    told = capsys.readouterr().out
+    assert "torchrun" in told
+    assert "PTI-LDM-VAE" in told
+    assert "Dataset Conversion Library" in told
     with pytest.raises(SystemExit) as caught:
         main([])
     assert caught.value.code == 2

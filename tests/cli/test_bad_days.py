@@ -310,7 +310,7 @@ def test_ctrl_c_before_the_first_step_is_no_obstacle(train, tmp_path, monkeypatc
         raise KeyboardInterrupt
 
     # The package's `train` is the function, not the module.
-    monkeypatch.setattr(importlib.import_module("voxloom.jobs.train"), "pairs_of", interrupted)
+    monkeypatch.setattr(importlib.import_module("voxloom.jobs.training"), "pairs_of", interrupted)
     stopped = train("regression", "run")
     monkeypatch.undo()
     assert stopped.code == 130

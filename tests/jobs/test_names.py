@@ -19,12 +19,6 @@ def test_no_torch_where_nothing_is_trained(name):
     assert run(f"import voxloom.jobs.{name}, sys; print('torch' in sys.modules)") == "False"
 
 
-@pytest.mark.parametrize("first", ["import voxloom.jobs.train, voxloom.jobs.predict", "pass"])
-def test_a_job_is_a_function_whatever_was_imported_before(first):
-    code = f"{first}\nfrom voxloom.jobs import predict, train\nprint(callable(train), callable(predict))"
-    assert run(code) == "True True"
-
-
 def test_unknown_names_are_told():
     assert dir(voxloom.jobs) == sorted(voxloom.jobs.__all__)
     with pytest.raises(AttributeError, match=r"module 'voxloom\.jobs' has no attribute 'trian'"):

@@ -117,7 +117,7 @@ def test_no_rank_is_left_when_the_one_that_writes_finds_no_room(tmp_path, pairs)
     code, _, err = torchrun(SCRIPT, "save", "train", "regression", "-c", recipe)
     assert code != 0
     assert "error: could not write last.pt: No space left on device" in err
-    assert "voxloom/jobs/train.py" not in err  # no traceback of ours: torchrun shows its own
+    assert "voxloom/jobs/training.py" not in err  # no traceback of ours: torchrun shows its own
     assert json.loads((tmp_path / "run" / "run.json").read_text())["status"] == "failed"
 
 

@@ -5,26 +5,24 @@ Names load when they are used: to convert or to inspect needs no torch.
 
 from __future__ import annotations
 
-import sys
 from importlib import import_module
-from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from voxloom.jobs.conversion import ConvertOptions, convert_data
     from voxloom.jobs.inspection import inspect
-    from voxloom.jobs.predict import PredictOptions, predict
+    from voxloom.jobs.prediction import PredictOptions, predict
     from voxloom.jobs.preview import contact_sheet
-    from voxloom.jobs.train import train
+    from voxloom.jobs.training import train
 
 _HOME = {
     "ConvertOptions": "voxloom.jobs.conversion",
-    "PredictOptions": "voxloom.jobs.predict",
+    "PredictOptions": "voxloom.jobs.prediction",
     "contact_sheet": "voxloom.jobs.preview",
     "convert_data": "voxloom.jobs.conversion",
     "inspect": "voxloom.jobs.inspection",
-    "predict": "voxloom.jobs.predict",
-    "train": "voxloom.jobs.train",
+    "predict": "voxloom.jobs.prediction",
+    "train": "voxloom.jobs.training",
 }
 
 __all__ = [
@@ -36,17 +34,6 @@ __all__ = [
     "predict",
     "train",
 ]
-
-
-class _Room(ModuleType):
-    """This module. ``train`` is the job, whoever has imported the file ``jobs/train.py`` before."""
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        if name not in _HOME or not isinstance(value, ModuleType):  # as the import system leaves it here
-            super().__setattr__(name, value)
-
-
-sys.modules[__name__].__class__ = _Room
 
 
 def __getattr__(name: str) -> Any:

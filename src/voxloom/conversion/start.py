@@ -73,18 +73,16 @@ def begin(
     if overwrite:
         _begin_again(store, plan, rank)
         return None
+    journal = Journal(store)
     for _ in range(_TRIES):
+        found = journal.plan()  # before the manifest, which is there before the journal goes
         if (store / MANIFEST).exists():
             return _already(store, plan, rank, resume)
-        journal = Journal(store)
-        if journal.plan() is None and _may_begin(store, resume or rank.world > 1):
-            if journal.begin(plan, job_name()):
-                return None
-            resume = resume or rank.world > 1
-        if (found := journal.plan()) is not None:
+        if found is not None:
             _join(store, plan, found, resume=resume or (rank.world > 1 and found[1] == job_name()))
             return None
-        time.sleep(0.05)  # another process has just finished the store
+        if _may_begin(store, resume or rank.world > 1) and journal.begin(plan, job_name()):
+            return None
     raise OutputExistsError(f"{store} is being written and removed by other processes. Name another folder.")
 
 

@@ -45,8 +45,11 @@ def foreign_entries(store: Path) -> list[str]:
     foreign = []
     for entry in sorted(os.scandir(store), key=lambda entry: entry.name):
         if entry.name in _OURS and entry.is_dir(follow_symlinks=False):
-            inside = sorted(os.listdir(entry.path))
-            foreign += [f"{entry.name}/{name}" for name in inside if not _OURS[entry.name].fullmatch(name)]
+            with suppress(FileNotFoundError):  # another process has just finished the store
+                inside = sorted(os.listdir(entry.path))
+                foreign += [
+                    f"{entry.name}/{name}" for name in inside if not _OURS[entry.name].fullmatch(name)
+                ]
         elif entry.name != MANIFEST or not _is_manifest(store):
             foreign.append(entry.name)
     return foreign

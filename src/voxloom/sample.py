@@ -262,19 +262,20 @@ class Concat(Source):
 
     def read(self, index: int) -> Sample:
         """Return the sample from the source that holds it."""
-        source, inner = self._located(index)
+        source, inner = self.located(index)
         return source.read(inner)
 
     def cells(self, index: int) -> Mapping[str, Cell]:
         """Return the sample at rest from the source that holds it."""
-        source, inner = self._located(index)
+        source, inner = self.located(index)
         return source.cells(inner)
 
     def select(self, *names: str) -> Source:
         """Join the same choice of each source."""
         return Concat([source.select(*names) for source in self._sources])
 
-    def _located(self, index: int) -> tuple[Source, int]:
+    def located(self, index: int) -> tuple[Source, int]:
+        """Return the source that holds sample `index`, and the sample's index there."""
         which = bisect.bisect_right(self._ends, index)
         return self._sources[which], index - (self._ends[which - 1] if which else 0)
 

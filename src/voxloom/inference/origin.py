@@ -68,7 +68,7 @@ def _origin(source: Source, indices: Sequence[int]) -> list[Any]:
 
 
 def _origin_of_parts(source: Concat, indices: Sequence[int]) -> list[Any]:
-    located = [source._located(index) for index in indices]
+    located = [source.located(index) for index in indices]
     parts = list(dict.fromkeys(part for part, _ in located))
     rows = [[row for other, row in located if other is part] for part in parts]
     order = [parts.index(part) for part, _ in located]

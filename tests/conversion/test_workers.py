@@ -1,3 +1,6 @@
+import threading
+
+import numpy as np
 import pytest
 from slow_source import Cut, Deadly, Slow
 
@@ -55,3 +58,33 @@ def test_a_source_that_cannot_be_sent_is_refused(tmp_path):
     with pytest.raises(ConfigError, match="workers=0"):
         convert(source, tmp_path / "store", samples_per_shard=2, workers=2)
     assert convert(source, tmp_path / "store", samples_per_shard=2, resume=True).finished
+
+
+def test_a_dataset_of_others_is_read_by_the_thread_that_made_it(tmp_path):
+    class Shy:
+        thread = threading.get_ident()
+
+        def __len__(self):
+            return 5
+
+        def __getitem__(self, index):
+            assert threading.get_ident() == self.thread
+            return np.full((200, 200), index, np.uint8), index
+
+    assert convert(Shy(), tmp_path / "store").samples == 5
+    assert convert(Shy(), tmp_path / "other", workers=3).samples == 5
+
+
+def test_large_rows_are_made_while_others_are_written(tmp_path):
+    class Large(Slow):
+        threads = set()  # noqa: RUF012
+
+        def read(self, index):
+            self.threads.add(threading.get_ident())
+            sample = super().read(index)
+            image = np.full((100, 100), index, np.uint16)
+            return Sample(sample.key, sample.schema, {**sample, "image": image})
+
+    store = convert(Large(), tmp_path / "store").store()
+    assert [int(sample["image"][0, 0]) for sample in store] == list(range(24))
+    assert len(Large.threads) == 2

@@ -12,7 +12,7 @@ from voxloom.sample import Source
 from voxloom.sources.dataset import DatasetSource
 from voxloom.sources.opening import open_source
 
-__all__ = ["as_source", "origins"]
+__all__ = ["as_source", "origins", "reads_in_threads"]
 
 
 def as_source(source: Any) -> Source:
@@ -41,7 +41,17 @@ def origins(source: object) -> list[Path]:
     folders = getattr(source, "folders", None)
     told += list(folders.values()) if isinstance(folders, Mapping) else []
     paths = [Path(path) for path in told if isinstance(path, str | Path) and os.path.exists(path)]
-    inner = [getattr(source, name, None) for name in ("source", "dataset")]
-    for each in (*inner, *(getattr(source, "_sources", None) or ())):
-        paths += [] if each is None else origins(each)
+    for each in _inner(source):
+        paths += origins(each)
     return paths
+
+
+def reads_in_threads(source: object) -> bool:
+    """Whether a source may be read from other threads: ours all may, datasets of others may not."""
+    return not isinstance(source, DatasetSource) and all(reads_in_threads(each) for each in _inner(source))
+
+
+def _inner(source: object) -> list[object]:
+    """Return what a source reads from: the sources or the dataset that it is made of."""
+    found = [getattr(source, name, None) for name in ("source", "dataset")]
+    return [each for each in (*found, *(getattr(source, "_sources", None) or ())) if each is not None]

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from voxloom.conversion.completion import finished
 from voxloom.conversion.journal import Journal
-from voxloom.conversion.origin import origins
+from voxloom.conversion.origin import origins, reads_in_threads
 from voxloom.conversion.plan import Plan
 from voxloom.conversion.planning import recipe_of
 from voxloom.conversion.recipe import Recipe, row_size
@@ -29,6 +29,8 @@ Advance = Callable[[int, int], object]
 
 Progress = Callable[[int, int, int], object]
 """Called with the samples done, all samples of this process, and the bytes written."""
+
+_LARGE_ROW = 2**14  # bytes
 
 _Made = tuple[str, Row | DataError | SchemaError]
 
@@ -137,6 +139,7 @@ class ShardTask:
             folder, plan.stem(number), plan.columns, len(indices), compression=plan.settings.compression
         )
         filled = _Filled(number, folder, writer)
+        threads = threads if reads_in_threads(self.source) else 0
         try:
             for key, row in _in_order(self._makers(indices), threads):
                 size = 0
@@ -220,10 +223,19 @@ def _cells(source: Source, index: int) -> Mapping[str, Cell]:
 
 
 def _in_order(makers: Iterator[Callable[[], _Made]], threads: int) -> Iterator[_Made]:
-    """Make rows, several at a time where there are threads for it, and give them in order."""
-    if threads <= 1:
-        yield from (make() for make in makers)
-        return
+    """Make rows, ahead of their writing and several at a time where there are threads, and in order.
+
+    Small rows are not worth the handing over, unless several threads were asked for.
+    """
+    for make in makers:
+        key, row = make()
+        yield key, row
+        if not isinstance(row, VoxloomError):
+            ahead = threads if threads > 1 or row_size(row) > _LARGE_ROW else 0
+            yield from _made_ahead(makers, ahead) if ahead else (make() for make in makers)
+
+
+def _made_ahead(makers: Iterator[Callable[[], _Made]], threads: int) -> Iterator[_Made]:
     with ThreadPoolExecutor(threads) as pool:
         waiting: deque[Future[_Made]] = deque()
         try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from array import array
 from bisect import bisect_right
 from collections.abc import Sequence
 from contextlib import suppress
@@ -12,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from voxloom.formats.columnar import Gathered, arrow_schema, pyarrow, table_columns
-from voxloom.formats.format import Column, Format, Row, Rows, Shard, ShardWriter
+from voxloom.formats.format import Column, Format, Row, Rows, Shard, ShardWriter, Spread
 from voxloom.formats.mapped import (
     checked_compression,
     checked_row,
@@ -163,14 +164,22 @@ class _Shard(Shard):
         if view is not None:
             copy_rows(view, rows, out, places)
             return
-        rows = checked_rows(rows, self._samples)
+        copy_scattered(self._data, self._firsts_of(name, checked_rows(rows, self._samples)), out, places)
+
+    def _firsts_of(self, name: str, rows: Rows) -> Rows:
+        """Return the first byte of each of these samples of a column of one shape."""
         batch = np.searchsorted(self._firsts, rows, side="right") - 1
         within = rows - self._firsts[batch]
-        starts = self._places[name][batch, 0] + within * self._columns[name].row_bytes
-        copy_scattered(self._data, starts, out, places)
+        starts: Rows = self._places[name][batch, 0] + within * self._columns[name].row_bytes
+        return starts
 
     def view(self, name: str) -> Array | None:
         return self._views[name]
+
+    def spread(self, name: str) -> Spread | None:
+        if self._views[name] is not None or not self._columns[name].row_bytes:
+            return super().spread(name)
+        return self._data.data, array("q", self._firsts_of(name, np.arange(self._samples)).tobytes())
 
     def blob(self, name: str, row: int) -> memoryview:
         if not 0 <= row < self._samples:

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from voxloom.sample import Array
 
-__all__ = ["KEY", "Column", "Format", "Row", "Rows", "Shard", "ShardWriter"]
+__all__ = ["KEY", "Column", "Format", "Row", "Rows", "Shard", "ShardWriter", "Spread"]
 
 KEY = "__key__"
 """Name of the column that holds the samples' keys, as UTF-8."""
@@ -22,6 +22,9 @@ Row = Mapping[str, Array | bytes | memoryview]
 
 Rows = npt.NDArray[np.int64]
 """Numbers of samples in a shard."""
+
+Spread = tuple[memoryview, Sequence[int]]
+"""Mapped bytes, and the first byte of each sample in them."""
 
 
 @dataclass(frozen=True)
@@ -83,6 +86,14 @@ class Shard(ABC):
         """Return a column of one shape as one mapped, read-only array (samples, *shape), or None where
         its samples do not lie at equal distances in a mapped file."""
         return None
+
+    def spread(self, name: str) -> Spread | None:
+        """Return where the samples of a column of one shape lie in a mapped file, or None if they do not."""
+        view = self.view(name)
+        if view is None or not view[:1].nbytes or not view.flags.c_contiguous:
+            return None
+        size, flat = view[:1].nbytes, view.reshape(-1).view(np.uint8)
+        return flat.data, range(0, len(view) * size, size)
 
     @abstractmethod
     def blob(self, name: str, row: int) -> bytes | memoryview:

@@ -247,22 +247,15 @@ def copy_rows(view: Array, rows: Rows, out: Array, places: Rows | None = None) -
     rows = checked_rows(rows, len(view))
     if not view[:1].nbytes or not rows.size:
         return
-    if places is not None:
-        _copy_one_by_one(view, rows, out, places)
-    elif out.flags.c_contiguous and view.flags.c_contiguous and view.dtype == out.dtype:
-        # As bytes: numpy would copy a whole column that is big-endian or not aligned
-        flat = view.reshape(len(view), -1).view(np.uint8)
-        np.take(flat, rows, axis=0, out=out.reshape(len(rows), -1).view(np.uint8), mode="clip")
-    else:
-        out[...] = view[rows]
-
-
-def _copy_one_by_one(view: Array, rows: Rows, out: Array, places: Rows) -> None:
-    if view[:1].nbytes < _LARGE_ROW:
-        out[places] = view[rows]
+    if not (out.flags.c_contiguous and view.flags.c_contiguous and view.dtype == out.dtype):
+        out[slice(None) if places is None else places] = view[rows]
         return
-    for place, row in zip(places.tolist(), rows.tolist(), strict=True):
-        out[place] = view[row]
+    # As bytes: numpy would copy a whole column that is big-endian or not aligned
+    flat, slots = view.reshape(len(view), -1).view(np.uint8), out.reshape(len(out), -1).view(np.uint8)
+    if places is None:
+        np.take(flat, rows, axis=0, out=slots, mode="clip")
+    else:
+        slots[places] = flat[rows]
 
 
 def copy_scattered(data: Array, starts: Rows, out: Array, places: Rows | None = None) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from voxloom.errors import DamagedStoreError, MissingDataError
-from voxloom.formats.format import Shard
+from voxloom.formats.format import Shard, Spread
 from voxloom.formats.manifest import SHARDS, FileFacts, Manifest, ShardFacts, digest_of
 from voxloom.formats.names import FORMATS
 
@@ -29,6 +29,7 @@ class OpenShards:
         self._pid = os.getpid()
         self._lock = threading.Lock()
         self._shards: dict[int, Shard] = {}
+        self._spreads: dict[tuple[int, str], Spread | None] = {}
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _open_shards, (self._path, self._manifest, self._verify)
@@ -38,6 +39,16 @@ class OpenShards:
             self._begin()
         shard = self._shards.get(number)
         return self._opened(number) if shard is None else shard
+
+    def spread(self, number: int, name: str) -> Spread | None:
+        """Return where the samples of a column of one shape lie in a shard, if it is mapped."""
+        shard = self[number]
+        try:
+            return self._spreads[number, name]
+        except KeyError:
+            spread = shard.spread(name)
+            self._spreads[number, name] = spread
+            return spread
 
     def _opened(self, number: int) -> Shard:
         with self._lock:
@@ -50,7 +61,10 @@ class OpenShards:
             )
             # Not closed here: another thread may be reading it. It closes when nobody holds it.
             while len(self._shards) >= _MOST_OPEN:
-                del self._shards[next(iter(self._shards))]
+                first = next(iter(self._shards))
+                del self._shards[first]
+                for name in [name for each, name in list(self._spreads) if each == first]:
+                    self._spreads.pop((first, name), None)
             self._shards[number] = shard
             return shard
 
@@ -67,6 +81,7 @@ class OpenShards:
             for shard in self._shards.values():
                 shard.close()
             self._shards.clear()
+            self._spreads.clear()
 
 
 def _open_shards(path: Path, manifest: Manifest, verify: bool) -> OpenShards:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from voxloom.errors import SchemaError
-from voxloom.formats.format import KEY, Column, Format, Row, Rows, Shard, ShardWriter
+from voxloom.formats.format import KEY, Column, Format, Row, Rows, Shard, ShardWriter, Spread
 from voxloom.formats.mapped import (
     bytes_of,
     checked_columns,
@@ -175,17 +176,25 @@ class _Shard(Shard):
         if name in self._small:
             self._index.take(name, rows, out, places)
             return
-        rows, column = checked_rows(rows, self._samples), self._columns[name]
-        members = self._places[rows, self._which[name]]
+        copy_scattered(self._data, self._firsts_of(name, checked_rows(rows, self._samples)), out, places)
+
+    def _firsts_of(self, name: str, rows: Rows) -> Rows:
+        """Return the first byte of each of these samples, behind the header of its member."""
+        column, members = self._columns[name], self._places[rows, self._which[name]]
         before = len(npy_header(str(column.dtype), column.shape))
-        size = before + column.row_bytes
-        starts = members[:, 0]
+        size, starts = before + column.row_bytes, members[:, 0]
         if ((members[:, 1] != size) | (starts < 0) | (starts > len(self._data) - size)).any():
             raise damaged(self._path, f"its index does not fit column {name!r} of {size} bytes a sample")
-        copy_scattered(self._data, starts + before, out, places)
+        firsts: Rows = starts + before
+        return firsts
 
     def view(self, name: str) -> Array | None:
         return self._index.view(name) if name in self._small else None
+
+    def spread(self, name: str) -> Spread | None:
+        if name in self._small or not self._columns[name].row_bytes:
+            return super().spread(name)
+        return self._data.data, array("q", self._firsts_of(name, np.arange(self._samples)).tobytes())
 
     def blob(self, name: str, row: int) -> bytes | memoryview:
         if name in self._small:

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from voxloom.buffers import aligned_empty
 from voxloom.sample import Array
 
 __all__ = ["Memory", "PinnedMemory", "Ring"]
@@ -76,7 +77,7 @@ class Ring:
             if view() is None:
                 return buffer
             self._slots.appendleft((buffer, view))
-        return np.empty(self._shape, self._dtype)
+        return aligned_empty(self._shape, self._dtype)
 
 
 def _ring(shape: tuple[int, ...], dtype: np.dtype[Any], most: int) -> Ring:

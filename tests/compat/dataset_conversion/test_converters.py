@@ -69,6 +69,18 @@ def test_a_dataset_is_taken_as_it_is(tmp_path):
     assert [int(label) for label in store.column("label")] == [0, 1, 2]
 
 
+@pytest.mark.parametrize("format", FLEXIBLE)
+def test_images_that_are_decoded_already_become_png(format, tmp_path):
+    """As torchvision's ImageFolder hands them out; arrays would be many times larger."""
+    images = [Image.effect_noise((9 + index, 7), 50).convert("RGB") for index in range(3)]
+    data = [(image, index) for index, image in enumerate(images)]
+    store = FLEXIBLE[format](data, tmp_path / "s", 2, 2, 0).convert().store()
+    assert store.manifest.encodings["image"] == "png"
+    for index, (image, label) in enumerate(older.IpcReader(tmp_path / "s")):
+        assert (image.format, label) == ("PNG", index)
+        assert np.array_equal(image, images[index])
+
+
 class Named(list):
     categories = ("ash", "oak")
 

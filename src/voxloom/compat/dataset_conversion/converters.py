@@ -6,6 +6,8 @@ import os
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
+import numpy as np
+
 from voxloom.compat.dataset_conversion.bases import ConverterFixedSize, ConverterFlexibleSize
 from voxloom.compat.dataset_conversion.distribution import rank_of
 from voxloom.compat.dataset_conversion.images import (
@@ -22,7 +24,8 @@ from voxloom.errors import CompatError, ConfigError
 from voxloom.formats.encoding import cell_array
 from voxloom.jobs.progress import transfer
 from voxloom.ranks import Rank
-from voxloom.sample import Cell, Sample, Schema, Source
+from voxloom.sample import Cell, Sample, Schema
+from voxloom.source import Source
 
 __all__ = [
     "DenseIpcConverter",
@@ -140,7 +143,8 @@ class StoreConverter:
         DataError
             If an image cannot be read; after it is mended, the next run goes on there.
         """
-        source, settings = as_source(self.input_data), self._settings()
+        source = as_source(self.input_data)
+        settings = self._settings(source)
         if self.im_mode is not None and self.im_mode not in MODES:
             source = _InMode(source, self.im_mode, self.shape)
         progress = transfer("converting") if self.rank == 0 else None
@@ -158,12 +162,26 @@ class StoreConverter:
             if progress is not None:
                 progress.close()
 
-    def _settings(self) -> dict[str, Any]:
+    def _settings(self, source: Source) -> dict[str, Any]:
         settings: dict[str, Any] = {"format": self.FORMAT, "samples_per_shard": self.images_per_file}
         if self.im_mode is not None and self.im_mode not in MODES:
             return settings
         settings |= {"size": self.shape, "mode": self.im_mode, "interpolation": "bicubic"}
-        return settings | ({"encoding": "fixed"} if self.IS_FIXED else {})
+        if self.IS_FIXED:
+            return settings | {"encoding": "fixed"}
+        return settings | ({"encoding": "png"} if self.shape is None and _suits_png(source) else {})
+
+
+def _suits_png(source: Source) -> bool:
+    """Whether images and masks are decoded already, in types that PNG holds: it is smaller than arrays."""
+    cells = source.cells(0)
+    spatial = [field for field in source.schema.values() if field.is_spatial]
+    return all(
+        isinstance(cells[field.name], np.ndarray)
+        and field.dtype in ("bool", "uint8", "uint16")
+        and field.axes in ("yx", "yxc")
+        for field in spatial
+    )
 
 
 class _InMode(Source):

@@ -13,7 +13,8 @@ from torch.utils.data import Dataset
 
 from voxloom.errors import SchemaError
 from voxloom.formats.encoding import as_pil, cell_array, decode, sniff
-from voxloom.sample import Cell, Field, Source
+from voxloom.sample import Cell, Field
+from voxloom.source import Source
 from voxloom.sources.opening import open_source
 
 __all__ = ["LABELS", "Pictures", "check_input_type", "picture"]

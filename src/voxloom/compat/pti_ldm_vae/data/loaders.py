@@ -11,7 +11,7 @@ from typing import Any, Literal
 from voxloom.config import Config, load_config
 from voxloom.loading import Loader, Order
 from voxloom.ranks import Rank
-from voxloom.sample import Source
+from voxloom.source import Source
 from voxloom.sources import Parts, Split, describe
 from voxloom.transforms import Augment
 

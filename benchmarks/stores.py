@@ -36,7 +36,8 @@ from voxloom.conversion import convert, verify
 from voxloom.errors import VoxloomError
 from voxloom.formats import digest_of
 from voxloom.formats.store import Store
-from voxloom.sample import Cell, Field, Sample, Schema, Source
+from voxloom.sample import Cell, Field, Sample, Schema
+from voxloom.source import Source
 
 OPENING = """
 import json, sys, time

@@ -228,7 +228,8 @@ def _noise(stage: str, config: Any) -> Any:
     """Return a source of one batch of normal noise, as images or as cached latents."""
     import numpy as np
 
-    from voxloom.sample import Field, Sample, Schema, Source
+    from voxloom.sample import Field, Sample, Schema
+    from voxloom.source import Source
 
     settings = config.settings(stage)
     shape = (config.image_channels, *settings.patch_size)

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from voxloom.errors import SchemaError
-from voxloom.sample import Concat, Field, Map, Sample, Schema, Source, Subset
+from voxloom.sample import Field, Sample, Schema
+from voxloom.source import Concat, Map, Source, Subset
 
 IMAGE = Field(name="image", axes="cyx", dtype="uint16", spacing=(0.5, 0.5), unit="micrometer")
 MASK = Field(name="mask", kind="mask", dtype="uint8", categories=("none", "cell"))

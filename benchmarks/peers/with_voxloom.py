@@ -17,7 +17,8 @@ from case import Case
 from voxloom.conversion import convert
 from voxloom.formats.store import Store
 from voxloom.loading import Loader, Order
-from voxloom.sample import Cell, Field, Sample, Schema, Source
+from voxloom.sample import Cell, Field, Sample, Schema
+from voxloom.source import Source
 
 
 class CaseSource(Source):

@@ -11,14 +11,14 @@ from typing import Any
 __version__ = "0.1.0"
 
 _HOME = {
-    "Concat": "voxloom.sample:Concat",
+    "Concat": "voxloom.source:Concat",
     "Field": "voxloom.sample:Field",
-    "Map": "voxloom.sample:Map",
+    "Map": "voxloom.source:Map",
     "Sample": "voxloom.sample:Sample",
     "Schema": "voxloom.sample:Schema",
-    "Source": "voxloom.sample:Source",
+    "Source": "voxloom.source:Source",
     "Store": "voxloom.formats.store:Store",
-    "Subset": "voxloom.sample:Subset",
+    "Subset": "voxloom.source:Subset",
     "VoxloomError": "voxloom.errors:VoxloomError",
     "convert": "voxloom.conversion.convert:convert",
     "open": "voxloom.sources.opening:open_source",

@@ -1,14 +1,10 @@
-"""What flows: fields, schemas, samples, and the sources that yield them."""
+"""What flows: fields, schemas and samples."""
 
 from __future__ import annotations
 
-import bisect
-from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from itertools import accumulate
-from typing import Any, Literal, overload
+from collections.abc import Iterable, Mapping
+from typing import Any, Literal
 
-import numpy as np
 import numpy.typing as npt
 
 from voxloom.component import Component
@@ -18,15 +14,10 @@ from voxloom.registry import did_you_mean
 __all__ = [
     "Array",
     "Cell",
-    "Concat",
     "Field",
     "Kind",
-    "Map",
     "Sample",
     "Schema",
-    "Select",
-    "Source",
-    "Subset",
 ]
 
 Array = npt.NDArray[Any]
@@ -130,6 +121,7 @@ class Sample(dict[str, Array]):
 
     Examples
     --------
+    >>> import numpy as np
     >>> sample = Sample("a/001", Schema([Field(name="image")]), {"image": np.zeros((1, 4, 4))})
     >>> sample.key, sample["image"].shape
     ('a/001', (1, 4, 4))
@@ -146,249 +138,3 @@ class Sample(dict[str, Array]):
     def with_arrays(self, arrays: Mapping[str, Array], schema: Schema | None = None) -> Sample:
         """Return a sample of the same key with some arrays replaced or added; self is not changed."""
         return Sample(self.key, schema or self.schema, {**self, **arrays})
-
-
-class Source(ABC):
-    """Anything that can be read sample by sample.
-
-    ``source[i]`` is a pure function of ``i``: picklable, the same in every process, IndexError
-    outside ``[-len, len)``. Files are opened when they are needed.
-    """
-
-    @property
-    @abstractmethod
-    def schema(self) -> Schema:
-        """The fields of each sample."""
-
-    @property
-    @abstractmethod
-    def keys(self) -> Sequence[str]:
-        """The key of each sample, in order, without reading any."""
-
-    @abstractmethod
-    def read(self, index: int) -> Sample:
-        """Return sample `index`, which lies in [0, len)."""
-
-    def __len__(self) -> int:
-        return len(self.keys)
-
-    def __repr__(self) -> str:
-        return f"{type(self).__name__} of {len(self)} samples"
-
-    @overload
-    def __getitem__(self, index: int) -> Sample: ...
-    @overload
-    def __getitem__(self, index: slice) -> Subset: ...
-    def __getitem__(self, index: int | slice) -> Sample | Subset:
-        if isinstance(index, slice):
-            return Subset(self, range(len(self))[index])
-        length = len(self)
-        if not -length <= index < length:
-            raise IndexError(
-                f"sample {index} of a source of {length}: expected an index in [-{length}, {length})"
-            )
-        return self.read(int(index) % length)
-
-    def __getitems__(self, indices: Sequence[int]) -> list[Sample]:
-        """Return several samples; sources that can gather in one go do so."""
-        return [self[i] for i in indices]
-
-    def cells(self, index: int) -> Mapping[str, Cell]:
-        """Return sample `index` as it lies at rest: a file's own bytes where a file holds the field.
-
-        Conversion copies these without decoding them.
-        """
-        return self[index]
-
-    def gather(self, indices: Sequence[int], *, out: Mapping[str, Array] | None = None) -> dict[str, Array]:
-        """Return several samples stacked: one array (len(indices), *shape) a field.
-
-        Parameters
-        ----------
-        indices
-            Which samples, in this order.
-        out
-            Arrays to fill and return, for instance those of an earlier call.
-
-        Raises
-        ------
-        SchemaError
-            If a field differs in shape or type between the samples; it names two of them.
-        """
-        samples = self.__getitems__(indices)
-        return {name: _stacked(name, samples, (out or {}).get(name)) for name in self.schema}
-
-    def select(self, *names: str) -> Source:
-        """Return the same samples with these fields alone; the others are not decoded where that can be.
-
-        Examples
-        --------
-        >>> class Two(Source):
-        ...     schema = Schema([Field(name="image"), Field(name="label", kind="class", axes="")])
-        ...     keys = ("a",)
-        ...     def read(self, index):
-        ...         return Sample("a", self.schema, {"image": np.zeros((1, 2, 2)), "label": np.array(3)})
-        >>> Two().select("label")[0]
-        {'label': array(3)}
-        """
-        return Select(self, names)
-
-
-class Concat(Source):
-    """Several sources of one schema, one after the other."""
-
-    def __init__(self, sources: Sequence[Source]) -> None:
-        if not sources:
-            raise SchemaError("Concat of no sources: expected at least one")
-        names = [tuple(source.schema) for source in sources]
-        if len(set(names)) != 1:
-            raise SchemaError(f"sources to join have different fields: {names}; expected the same in each")
-        self._sources = tuple(sources)
-        self._ends = list(accumulate(len(source) for source in sources))
-        self._keys = [key for source in sources for key in source.keys]
-
-    def __repr__(self) -> str:
-        return " and ".join(map(repr, self._sources))
-
-    @property
-    def schema(self) -> Schema:
-        """The fields of the first source; dtype and shape may differ in the others."""
-        return self._sources[0].schema
-
-    @property
-    def keys(self) -> Sequence[str]:
-        """The keys of all sources in turn."""
-        return self._keys
-
-    def read(self, index: int) -> Sample:
-        """Return the sample from the source that holds it."""
-        source, inner = self.located(index)
-        return source.read(inner)
-
-    def cells(self, index: int) -> Mapping[str, Cell]:
-        """Return the sample at rest from the source that holds it."""
-        source, inner = self.located(index)
-        return source.cells(inner)
-
-    def select(self, *names: str) -> Source:
-        """Join the same choice of each source."""
-        return Concat([source.select(*names) for source in self._sources])
-
-    def located(self, index: int) -> tuple[Source, int]:
-        """Return the source that holds sample `index`, and the sample's index there."""
-        which = bisect.bisect_right(self._ends, index)
-        return self._sources[which], index - (self._ends[which - 1] if which else 0)
-
-
-class Subset(Source):
-    """The samples of a source at `indices`, in that order."""
-
-    def __init__(self, source: Source, indices: Sequence[int]) -> None:
-        self.source = source
-        self.indices = np.asarray(indices, dtype=np.int64)
-        keys = source.keys
-        self._keys = [keys[i] for i in self.indices]
-
-    def __repr__(self) -> str:
-        return f"{len(self)} of {self.source!r}"
-
-    @property
-    def schema(self) -> Schema:
-        """The fields of the source."""
-        return self.source.schema
-
-    @property
-    def keys(self) -> Sequence[str]:
-        """The keys of the chosen samples."""
-        return self._keys
-
-    def read(self, index: int) -> Sample:
-        """Return the chosen sample."""
-        return self.source[int(self.indices[index])]
-
-    def __getitems__(self, indices: Sequence[int]) -> list[Sample]:
-        """Return several of the chosen samples, gathered by the source in one go."""
-        return self.source.__getitems__(self.indices[list(indices)].tolist())
-
-    def cells(self, index: int) -> Mapping[str, Cell]:
-        """Return the chosen sample at rest."""
-        return self.source.cells(int(self.indices[index]))
-
-    def select(self, *names: str) -> Source:
-        """Choose the same samples of the source's own choice of fields."""
-        return Subset(self.source.select(*names), self.indices.tolist())
-
-
-class Map(Source):
-    """A source with a function of one sample applied as it is read.
-
-    Parameters
-    ----------
-    source
-        What is read.
-    function
-        Sample -> Sample, deterministic and picklable.
-    """
-
-    def __init__(self, source: Source, function: Callable[[Sample], Sample]) -> None:
-        self.source = source
-        self.function = function
-
-    @property
-    def schema(self) -> Schema:
-        """The fields of the first sample as the function leaves them: reading it costs one sample."""
-        return self[0].schema if len(self.source) else self.source.schema
-
-    @property
-    def keys(self) -> Sequence[str]:
-        """The keys of the source."""
-        return self.source.keys
-
-    def read(self, index: int) -> Sample:
-        """Return the mapped sample."""
-        return self.function(self.source[index])
-
-    def __getitems__(self, indices: Sequence[int]) -> list[Sample]:
-        """Return several mapped samples, gathered by the source in one go."""
-        return [self.function(sample) for sample in self.source.__getitems__(indices)]
-
-
-class Select(Source):
-    """Some fields of a source: what `Source.select` returns where the source knows no shorter way."""
-
-    def __init__(self, source: Source, names: Sequence[str]) -> None:
-        self.source = source
-        self._schema = source.schema.only(*names)
-
-    @property
-    def schema(self) -> Schema:
-        """The chosen fields."""
-        return self._schema
-
-    @property
-    def keys(self) -> Sequence[str]:
-        """The keys of the source."""
-        return self.source.keys
-
-    def read(self, index: int) -> Sample:
-        """Return the chosen fields of sample `index`."""
-        sample = self.source[index]
-        return Sample(sample.key, self._schema, {name: sample[name] for name in self._schema})
-
-    def cells(self, index: int) -> Mapping[str, Cell]:
-        """Return the chosen fields of sample `index` at rest."""
-        cells = self.source.cells(index)
-        return {name: cells[name] for name in self._schema}
-
-
-def _stacked(name: str, samples: Sequence[Sample], out: Array | None) -> Array:
-    arrays = [sample[name] for sample in samples]
-    kinds = {(array.shape, array.dtype.str): s.key for s, array in zip(samples, arrays, strict=True)}
-    text = all(array.dtype.kind == "U" for array in arrays)
-    if len(kinds) > 1 and not text:
-        told = ", ".join(f"{shape} {dtype} ({key!r})" for (shape, dtype), key in sorted(kinds.items()))
-        raise SchemaError(
-            f"field {name!r} differs within one batch: {told}; expected one shape and type. "
-            "Bring all images to one size with a resize, or read them one by one."
-        )
-    return np.stack(arrays, out=out)

@@ -10,7 +10,8 @@ import numpy as np
 
 from voxloom.conversion import convert
 from voxloom.errors import UnreadableImageError
-from voxloom.sample import Field, Sample, Schema, Source
+from voxloom.sample import Field, Sample, Schema
+from voxloom.source import Source
 
 SAMPLES = 24
 

@@ -18,7 +18,8 @@ from voxloom.errors import (
     UnreadableImageError,
 )
 from voxloom.formats import FORMATS, Store
-from voxloom.sample import Concat, Field, Sample, Schema, Source
+from voxloom.sample import Field, Sample, Schema
+from voxloom.source import Concat, Source
 from voxloom.sources.dataset import DatasetSource
 from voxloom.sources.files import class_folder, paired_folders
 

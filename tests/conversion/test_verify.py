@@ -7,7 +7,8 @@ from slow_source import Slow
 from voxloom.conversion import convert, verify
 from voxloom.errors import DamagedStoreError, MissingDataError, UnfinishedStoreError
 from voxloom.formats import FORMATS
-from voxloom.sample import Sample, Subset
+from voxloom.sample import Sample
+from voxloom.source import Subset
 
 
 class Changed(Slow):

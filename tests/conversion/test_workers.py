@@ -6,7 +6,8 @@ from slow_source import Cut, Deadly, Slow
 
 from voxloom.conversion import convert
 from voxloom.errors import ConfigError, LoadingError, UnreadableImageError
-from voxloom.sample import Map, Sample
+from voxloom.sample import Sample
+from voxloom.source import Map
 
 
 class Counted(Slow):

@@ -21,7 +21,8 @@ from voxloom.errors import (
 )
 from voxloom.formats import FORMATS
 from voxloom.formats.store import Store
-from voxloom.sample import Field, Sample, Schema, Source
+from voxloom.sample import Field, Sample, Schema
+from voxloom.source import Source
 from voxloom.testing.stores import Counting, write_store
 
 COUNT = 11

@@ -9,7 +9,7 @@ from PIL import Image
 from voxloom.errors import OutputExistsError
 from voxloom.inference import Predictor, make_output
 from voxloom.panels import panel
-from voxloom.sample import Subset
+from voxloom.source import Subset
 from voxloom.sources import ImageFolder, PairFolder, write_image
 from voxloom.testing.images import glyph
 from voxloom.transforms import Preparation

@@ -5,7 +5,8 @@ from PIL import Image
 from voxloom.errors import ConfigError
 from voxloom.jobs.inspection import Inspection, class_counts, inspect
 from voxloom.jobs.listing import listing
-from voxloom.sample import Field, Sample, Schema, Source
+from voxloom.sample import Field, Sample, Schema
+from voxloom.source import Source
 from voxloom.sources import ImageFolder, write_image
 from voxloom.sources.files import class_folder, flat_folder, paired_folders
 

@@ -3,7 +3,8 @@ import pytest
 
 from voxloom.errors import SchemaError, UnreadableImageError
 from voxloom.jobs.preview import contact_sheet, evenly_spread
-from voxloom.sample import Field, Sample, Schema, Source
+from voxloom.sample import Field, Sample, Schema
+from voxloom.source import Source
 
 
 class Made(Source):

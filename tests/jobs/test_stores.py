@@ -16,7 +16,7 @@ from voxloom.jobs.latents import first_stage
 from voxloom.jobs.outputs import data_folders, refuse_among
 from voxloom.models import Autoencoder
 from voxloom.models.checkpoint import read_checkpoint
-from voxloom.sample import Concat, Map
+from voxloom.source import Concat, Map
 from voxloom.sources import ImageFolder, Layout, PairFolder, ReadPolicy
 from voxloom.sources.files import class_folder, flat_folder, paired_folders
 from voxloom.sources.stored import images_at

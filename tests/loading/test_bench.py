@@ -6,7 +6,8 @@ import pytest
 from voxloom.errors import DataError, UnreadableImageError
 from voxloom.loading import bench as module
 from voxloom.loading.bench import Bench, BenchRow, BenchSettings, bench, evict
-from voxloom.sample import Field, Sample, Schema, Source
+from voxloom.sample import Field, Sample, Schema
+from voxloom.source import Source
 from voxloom.sources import ImageFolder, write_image
 
 

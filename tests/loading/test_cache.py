@@ -5,7 +5,8 @@ import pytest
 
 from voxloom.errors import ConfigError
 from voxloom.loading import Cache
-from voxloom.sample import Field, Sample, Schema, Source
+from voxloom.sample import Field, Sample, Schema
+from voxloom.source import Source
 
 
 class Counted(Source):

@@ -5,7 +5,8 @@ import pytest
 
 from voxloom.errors import MissingDataError, SchemaError, UnknownNameError
 from voxloom.loading import balanced_weights, by_class, by_key, labels_of
-from voxloom.sample import Field, Sample, Schema, Source
+from voxloom.sample import Field, Sample, Schema
+from voxloom.source import Source
 
 
 class Animals(Source):

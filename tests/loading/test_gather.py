@@ -10,7 +10,8 @@ import torch
 from voxloom.errors import SchemaError
 from voxloom.loading import Loader, Order
 from voxloom.loading.gather import gathers
-from voxloom.sample import Field, Sample, Schema, Select, Source, Subset
+from voxloom.sample import Field, Sample, Schema
+from voxloom.source import Select, Source, Subset
 
 
 class Rows(Source):

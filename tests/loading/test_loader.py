@@ -22,7 +22,8 @@ from voxloom.errors import (
     UnreadableImageError,
 )
 from voxloom.loading import Loader, Order
-from voxloom.sample import Field, Sample, Schema, Source
+from voxloom.sample import Field, Sample, Schema
+from voxloom.source import Source
 
 SEED = 5
 
@@ -347,7 +348,8 @@ SCRIPT = """
 import sys
 import numpy as np
 from voxloom.loading import Loader, Order
-from voxloom.sample import Field, Sample, Schema, Source
+from voxloom.sample import Field, Sample, Schema
+from voxloom.source import Source
 
 class Numbers(Source):
     schema = Schema([Field(name="image")])

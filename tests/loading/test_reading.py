@@ -10,7 +10,7 @@ import pytest
 from voxloom.formats import FORMATS
 from voxloom.formats.store import Store
 from voxloom.loading import Loader, Order, by_class, labels_of
-from voxloom.sample import Concat, Source
+from voxloom.source import Concat, Source
 from voxloom.testing.stores import Counting, write_store
 
 COUNT, SHAPE = 61, (3, 5, 2)

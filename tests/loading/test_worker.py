@@ -10,8 +10,9 @@ import torch
 from voxloom.errors import ConfigError, SchemaError
 from voxloom.loading import Order
 from voxloom.loading.worker import Batches, Failure
-from voxloom.sample import Field, Sample, Schema, Source
+from voxloom.sample import Field, Sample, Schema
 from voxloom.seeding import rng_for
+from voxloom.source import Source
 from voxloom.transforms import build
 
 

@@ -7,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from voxloom.errors import ConfigError, DataError, MissingDataError
-from voxloom.sample import Field, Sample, Schema, Source
+from voxloom.sample import Field, Sample, Schema
+from voxloom.source import Source
 from voxloom.sources import Split, split_by_fraction, subset
 
 stems = st.lists(st.text("abc019_", min_size=1, max_size=6), min_size=1, max_size=60, unique=True)

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from voxloom.errors import ConfigError, DataError
-from voxloom.sample import Concat
+from voxloom.source import Concat
 from voxloom.sources import (
     FieldStatistics,
     ImageFolder,

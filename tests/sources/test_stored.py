@@ -9,7 +9,8 @@ from voxloom.conversion import convert
 from voxloom.errors import ConfigError, DamagedStoreError, DataError, PairingError, UnfinishedStoreError
 from voxloom.formats.encoding import encode
 from voxloom.formats.store import Store
-from voxloom.sample import Concat, Field, Sample, Schema, Source
+from voxloom.sample import Field, Sample, Schema
+from voxloom.source import Concat, Source
 from voxloom.sources import ImageFolder, Layout, PairFolder, Parts, ReadPolicy, Split, write_image
 from voxloom.sources.files import class_folder, flat_folder, paired_folders
 from voxloom.sources.stored import MatchedImages, StoredImages, images_at, pairs_at, store_at

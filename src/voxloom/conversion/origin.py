@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from voxloom.errors import ConfigError
-from voxloom.sample import Source
+from voxloom.source import Source
 from voxloom.sources.dataset import DatasetSource
 from voxloom.sources.opening import open_source
 

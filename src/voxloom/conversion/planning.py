@@ -15,7 +15,8 @@ from voxloom.errors import DataError, MissingDataError, SchemaError
 from voxloom.formats.encoding import header
 from voxloom.formats.manifest import Encoding
 from voxloom.formats.store import Store
-from voxloom.sample import Cell, Field, Source
+from voxloom.sample import Cell, Field
+from voxloom.source import Source
 
 __all__ = ["planned", "recipe_of"]
 

@@ -20,7 +20,8 @@ from voxloom.errors import DataError, SaveError, SchemaError, VoxloomError
 from voxloom.formats.format import Format, Row, ShardWriter
 from voxloom.formats.manifest import ShardFacts
 from voxloom.formats.names import FORMATS
-from voxloom.sample import Cell, Source
+from voxloom.sample import Cell
+from voxloom.source import Source
 
 __all__ = ["Advance", "Progress", "ShardTask"]
 

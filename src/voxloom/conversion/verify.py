@@ -20,7 +20,8 @@ from voxloom.errors import DataError, SchemaError
 from voxloom.formats.encoding import cell_array
 from voxloom.formats.manifest import SHARDS, Encoding, FileFacts, Manifest, digest_of
 from voxloom.formats.store import Store
-from voxloom.sample import Cell, Field, Source
+from voxloom.sample import Cell, Field
+from voxloom.source import Source
 
 __all__ = ["Verification", "verify"]
 

@@ -6,7 +6,7 @@ import copy
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, overload
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -17,7 +17,9 @@ from voxloom.formats.encoding import as_pil, cell_array, decode, encode
 from voxloom.formats.format import KEY, Column, Shard, Spread
 from voxloom.formats.manifest import Manifest
 from voxloom.formats.opened import OpenShards
-from voxloom.sample import Array, Cell, Field, Sample, Schema, Source
+from voxloom.keys import Keys
+from voxloom.sample import Array, Cell, Field, Sample, Schema
+from voxloom.source import Source
 
 __all__ = ["Store"]
 
@@ -87,7 +89,16 @@ class Store(Source):
     @property
     def keys(self) -> Sequence[str]:
         """The key of each sample, read when it is asked for."""
-        return _Keys(self)
+        return Keys(len(self), self._key_at, self._each_key)
+
+    def _key_at(self, index: int) -> str:
+        return self._found(index)[2]
+
+    def _each_key(self) -> Iterator[str]:
+        for number, facts in enumerate(self.manifest.shards):
+            shard = self._open[number]
+            for row in range(facts.samples):
+                yield _key(shard, row, self.path)
 
     def select(self, *names: str) -> Store:
         """Return the same samples with these fields alone; no other is read or decoded."""
@@ -275,43 +286,6 @@ class Store(Source):
 
     def _name(self, place: tuple[int, int]) -> str:
         return _key(self._open[place[0]], place[1], self.path)
-
-
-class _Keys(Sequence[str]):
-    """The keys of a store, read from the shards one by one."""
-
-    def __init__(self, store: Store) -> None:
-        self._store = store
-
-    def __len__(self) -> int:
-        return len(self._store)
-
-    @overload
-    def __getitem__(self, index: int) -> str: ...
-    @overload
-    def __getitem__(self, index: slice) -> list[str]: ...
-    def __getitem__(self, index: int | slice) -> str | list[str]:
-        if isinstance(index, slice):
-            return [self[i] for i in range(len(self))[index]]
-        place = int(self._store._checked([index])[0])
-        return self._store._found(place)[2]
-
-    def __iter__(self) -> Iterator[str]:
-        store = self._store
-        for number, facts in enumerate(store.manifest.shards):
-            shard = store._open[number]
-            for row in range(facts.samples):
-                yield _key(shard, row, store.path)
-
-    def __eq__(self, other: object) -> bool:
-        if not isinstance(other, Sequence) or isinstance(other, str):
-            return NotImplemented
-        return len(self) == len(other) and all(a == b for a, b in zip(self, other, strict=True))
-
-    __hash__ = None  # type: ignore[assignment]
-
-    def __repr__(self) -> str:
-        return repr(list(self)) if len(self) <= 10 else f"<{len(self)} keys of {self._store.path}>"
 
 
 def _copy(spreads: Mapping[int, Spread], shards: Indices, rows: Indices, out: Array) -> None:

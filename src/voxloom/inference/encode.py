@@ -26,7 +26,8 @@ from voxloom.inference.origin import origin_of
 from voxloom.loading import Batch, Loader, Order
 from voxloom.models import Autoencoder, LatentScale
 from voxloom.ranks import Rank
-from voxloom.sample import Field, Sample, Schema, Source
+from voxloom.sample import Field, Sample, Schema
+from voxloom.source import Source
 from voxloom.transforms import Compose, Transform
 
 __all__ = ["LatentCache", "PickVariant", "latent_scale", "weights_digest"]

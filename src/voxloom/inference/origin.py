@@ -10,7 +10,7 @@ from typing import Any
 
 from voxloom.errors import ConfigError
 from voxloom.formats.store import Store
-from voxloom.sample import Concat, Map, Select, Source, Subset
+from voxloom.source import Concat, Map, Select, Source, Subset
 from voxloom.sources.files import FileSource
 from voxloom.sources.stored import MatchedImages, StoredImages
 

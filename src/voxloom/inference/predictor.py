@@ -27,7 +27,8 @@ from voxloom.errors import OutputExistsError
 from voxloom.inference.translators import Translator
 from voxloom.loading import Batch, Loader, Order
 from voxloom.panels import panel
-from voxloom.sample import Array, Sample, Source
+from voxloom.sample import Array, Sample
+from voxloom.source import Source
 from voxloom.sources import write_image
 from voxloom.transforms import Preparation
 

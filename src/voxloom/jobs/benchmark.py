@@ -13,7 +13,7 @@ from voxloom.formats.store import Store
 from voxloom.jobs.amounts import size_of_cell
 from voxloom.jobs.preview import evenly_spread
 from voxloom.loading.bench import Bench, BenchSettings, bench
-from voxloom.sample import Source, Subset
+from voxloom.source import Source, Subset
 from voxloom.sources.opening import open_source
 
 __all__ = ["bench_formats", "files_of"]

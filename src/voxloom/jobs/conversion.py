@@ -12,7 +12,8 @@ from voxloom.conversion.journal import Journal
 from voxloom.conversion.target import apart
 from voxloom.errors import ConfigError, DataError, Interrupted
 from voxloom.formats.manifest import JOURNAL
-from voxloom.sample import Kind, Source
+from voxloom.sample import Kind
+from voxloom.source import Source
 from voxloom.sources.files import paired_folders
 from voxloom.sources.opening import open_source
 

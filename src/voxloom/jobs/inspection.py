@@ -15,7 +15,8 @@ from voxloom.formats.encoding import header
 from voxloom.formats.store import Store
 from voxloom.jobs.amounts import size_of_cell
 from voxloom.jobs.preview import evenly_spread
-from voxloom.sample import Array, Cell, Field, Source
+from voxloom.sample import Array, Cell, Field
+from voxloom.source import Source
 from voxloom.sources import FieldStatistics
 
 __all__ = ["FieldFacts", "Inspection", "StoreFacts", "class_counts", "inspect"]

@@ -21,7 +21,7 @@ from voxloom.metrics import psnr, ssim
 from voxloom.models import Autoencoder, LatentScale, build_model, config_from
 from voxloom.models.model import check_divisible
 from voxloom.ranks import Rank
-from voxloom.sample import Source
+from voxloom.source import Source
 from voxloom.sources import Parts
 from voxloom.training.distributed import from_main, wait_for_all
 from voxloom.transforms import Compose

@@ -24,7 +24,8 @@ def listing(found: Inspection) -> str:
     --------
     >>> import numpy as np
     >>> from voxloom.jobs.inspection import inspect
-    >>> from voxloom.sample import Field, Sample, Schema, Source
+    >>> from voxloom.sample import Field, Sample, Schema
+    >>> from voxloom.source import Source
     >>> class Pets(Source):
     ...     schema = Schema([Field(name="pet", kind="class", axes="", categories=("cat", "dog"))])
     ...     keys = ("1", "2", "3")

@@ -10,7 +10,7 @@ import numpy as np
 from voxloom.config import Config, Task
 from voxloom.config.schema import AutoencoderTrain, Pix2PixTrain, RegressionTrain
 from voxloom.models import Autoencoder, LatentScale
-from voxloom.sample import Source
+from voxloom.source import Source
 from voxloom.sources import Parts
 from voxloom.training import (
     AutoencoderLoss,

@@ -17,7 +17,8 @@ from voxloom.inference import TRANSLATORS, Predictor, Trained, make_output
 from voxloom.jobs.bare import trained_from_weights
 from voxloom.jobs.device import device_of
 from voxloom.jobs.outputs import data_folders, refuse_among
-from voxloom.sample import Map, Sample, Schema, Source, Subset
+from voxloom.sample import Sample, Schema
+from voxloom.source import Map, Source, Subset
 from voxloom.sources import Layout
 from voxloom.sources.stored import image_fields, images_at, pairs_at, store_at
 from voxloom.transforms import Preparation

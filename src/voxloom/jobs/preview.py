@@ -13,7 +13,8 @@ from PIL import Image, ImageDraw, ImageFont
 
 from voxloom.errors import DataError, SchemaError
 from voxloom.panels import shaded, window_of
-from voxloom.sample import Array, Field, Sample, Source
+from voxloom.sample import Array, Field, Sample
+from voxloom.source import Source
 
 __all__ = ["contact_sheet", "evenly_spread"]
 

@@ -22,7 +22,7 @@ from voxloom.component import Component
 from voxloom.errors import DataError, SchemaError
 from voxloom.loading.loader import Loader
 from voxloom.loading.order import Order
-from voxloom.sample import Source
+from voxloom.source import Source
 
 __all__ = ["Bench", "BenchRow", "BenchSettings", "bench", "evict"]
 

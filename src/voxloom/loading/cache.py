@@ -6,7 +6,8 @@ import logging
 from collections.abc import Callable, Sequence
 
 from voxloom.errors import ConfigError
-from voxloom.sample import Sample, Schema, Source
+from voxloom.sample import Sample, Schema
+from voxloom.source import Source
 
 __all__ = ["Cache", "Progress"]
 

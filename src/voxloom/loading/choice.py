@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from voxloom.errors import MissingDataError, SchemaError, UnknownNameError
 from voxloom.registry import did_you_mean
-from voxloom.sample import Source, Subset
+from voxloom.source import Source, Subset
 
 __all__ = ["by_class", "by_key", "labels_of"]
 

@@ -11,7 +11,8 @@ import numpy as np
 from voxloom.loading.batch import Batch, tensor_of
 from voxloom.loading.order import Share
 from voxloom.loading.ring import Memory, PinnedMemory, Ring
-from voxloom.sample import Array, Source, Subset
+from voxloom.sample import Array
+from voxloom.source import Concat, Source, Subset
 
 __all__ = ["Gatherer", "gathers"]
 
@@ -20,6 +21,8 @@ def gathers(source: Source) -> bool:
     """Return whether a source has a way of its own to read a batch, without Python work for each sample."""
     while isinstance(source, Subset):
         source = source.source
+    if isinstance(source, Concat):
+        return all(map(gathers, source.sources))
     return type(source).gather is not Source.gather
 
 
@@ -75,11 +78,7 @@ class Gatherer:
 
     def _gathered_into(self, memory: Mapping[str, Memory], indices: Sequence[int]) -> dict[str, Array]:
         out = {name: room.take(len(indices)) for name, room in memory.items()}
-        source, where = self.source, indices
-        while isinstance(source, Subset):
-            where = source.indices[np.asarray(where)].tolist()
-            source = source.source
-        arrays = source.gather(where, out=out)
+        arrays = self.source.gather(indices, out=out)
         # The very arrays of `take`, not views of them: by those it knows that their memory is held.
         return {name: out.get(name, a) if _is_within(a, out.get(name)) else a for name, a in arrays.items()}
 

@@ -18,8 +18,8 @@ from voxloom.loading.order import Order
 from voxloom.loading.position import Position
 from voxloom.loading.threads import Threads
 from voxloom.loading.worker import Batches, Failure, Pipeline, as_it_is, ignore_interrupts
-from voxloom.sample import Source
 from voxloom.seeding import stable_hash
+from voxloom.source import Source
 
 __all__ = ["Loader"]
 

@@ -15,8 +15,9 @@ from voxloom.loading.batch import Batch, collate
 from voxloom.loading.cache import Cache
 from voxloom.loading.gather import Gatherer, gathers
 from voxloom.loading.order import Order, Place
-from voxloom.sample import Map, Sample, Source
+from voxloom.sample import Sample
 from voxloom.seeding import rng_for
+from voxloom.source import Map, Source
 
 __all__ = ["Batches", "Change", "Failure", "Pipeline", "as_it_is", "ignore_interrupts"]
 

@@ -12,7 +12,8 @@ from PIL import Image
 
 from voxloom.errors import SchemaError
 from voxloom.formats.encoding import cell_array
-from voxloom.sample import Array, Cell, Field, Kind, Sample, Schema, Source
+from voxloom.sample import Array, Cell, Field, Kind, Sample, Schema
+from voxloom.source import Source
 from voxloom.sources.columns import axes_of, file_field, kind_of, told_by
 from voxloom.sources.listing import key_of
 from voxloom.sources.unread import unread_bytes

@@ -11,7 +11,8 @@ import numpy as np
 
 from voxloom.errors import ConfigError, DataError, MissingDataError
 from voxloom.formats.encoding import cell_array
-from voxloom.sample import Array, Cell, Field, Kind, Sample, Schema, Source
+from voxloom.sample import Array, Cell, Field, Kind, Sample, Schema
+from voxloom.source import Source
 from voxloom.sources.columns import Files, Values, kind_of, size_of, told_by
 from voxloom.sources.images import stem_of
 from voxloom.sources.listing import IMAGE_SUFFIXES, Ignored, Listing, key_of, list_folder, list_tree, unique

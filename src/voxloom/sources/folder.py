@@ -8,7 +8,8 @@ from functools import cached_property, lru_cache
 from pathlib import Path
 
 from voxloom.errors import DataError
-from voxloom.sample import Array, Cell, Field, Sample, Schema, Source, Subset
+from voxloom.sample import Array, Cell, Field, Sample, Schema
+from voxloom.source import Source, Subset
 from voxloom.sources.columns import read_bytes, size_of
 from voxloom.sources.images import ReadPolicy, list_images, read_image, stem_of
 from voxloom.sources.pairing import Unmatched, match

@@ -10,7 +10,7 @@ from pydantic import Field as Setting
 
 from voxloom.component import Component
 from voxloom.errors import ConfigError, DataError
-from voxloom.sample import Concat, Source, Subset
+from voxloom.source import Concat, Source, Subset
 from voxloom.sources.folder import PairFolder, readable
 from voxloom.sources.images import ReadPolicy
 from voxloom.sources.sides import Sides

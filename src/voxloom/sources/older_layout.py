@@ -18,7 +18,8 @@ from pydantic import Field as Setting
 
 from voxloom.errors import DataError, MissingDataError
 from voxloom.formats.encoding import cell_array
-from voxloom.sample import Cell, Field, Kind, Sample, Schema, Source
+from voxloom.sample import Cell, Field, Kind, Sample, Schema
+from voxloom.source import Source
 from voxloom.sources.columns import file_field, told_by
 from voxloom.sources.older_files import (
     JsonColumn,

@@ -12,7 +12,7 @@ from voxloom.errors import ConfigError, DataError, MissingDataError
 from voxloom.formats.manifest import JOURNAL, MANIFEST, Manifest
 from voxloom.formats.store import Store
 from voxloom.registry import did_you_mean
-from voxloom.sample import Source
+from voxloom.source import Source
 from voxloom.sources.files import class_folder, flat_folder, paired_folders
 from voxloom.sources.listing import is_image, list_folder
 from voxloom.sources.older_layout import OlderFolder, is_older

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from voxloom.errors import ConfigError, PairingError
 from voxloom.formats.store import Store
 from voxloom.registry import did_you_mean
-from voxloom.sample import Concat, Source
+from voxloom.source import Concat, Source
 from voxloom.sources.images import ReadPolicy
 from voxloom.sources.pairing import Unmatched
 from voxloom.sources.stored import MatchedImages, StoredImages, image_fields, only_image_field, stored_keys

@@ -21,8 +21,8 @@ from voxloom.atomic import replacing, write_json
 from voxloom.component import Component
 from voxloom.errors import ConfigError, DataError, MissingDataError
 from voxloom.registry import did_you_mean
-from voxloom.sample import Source, Subset
 from voxloom.seeding import stable_hash
+from voxloom.source import Source, Subset
 
 __all__ = ["Split", "split_by_fraction", "subset"]
 

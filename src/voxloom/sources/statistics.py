@@ -10,7 +10,8 @@ import numpy as np
 
 from voxloom.component import Component
 from voxloom.errors import ConfigError
-from voxloom.sample import Array, Source
+from voxloom.sample import Array
+from voxloom.source import Source
 from voxloom.sources.split import Split
 
 __all__ = ["FieldStatistics", "Statistics", "describe"]

@@ -15,7 +15,8 @@ from voxloom.formats.encoding import cell_array
 from voxloom.formats.manifest import JOURNAL, MANIFEST
 from voxloom.formats.store import Store
 from voxloom.registry import did_you_mean
-from voxloom.sample import Field, Sample, Schema, Source
+from voxloom.sample import Field, Sample, Schema
+from voxloom.source import Source
 from voxloom.sources.folder import ImageFolder, PairFolder
 from voxloom.sources.images import ReadPolicy, read_cell
 from voxloom.sources.listing import IMAGE_SUFFIXES

@@ -16,7 +16,8 @@ import numpy as np
 
 from voxloom.errors import DataError, MissingDataError
 from voxloom.formats.encoding import cell_array, header
-from voxloom.sample import Cell, Field, Kind, Sample, Schema, Source
+from voxloom.sample import Cell, Field, Kind, Sample, Schema
+from voxloom.source import Source
 from voxloom.sources.columns import axes_of, file_field, kind_of, told_by
 from voxloom.sources.listing import IMAGE_SUFFIXES, Ignored, key_of, unique
 

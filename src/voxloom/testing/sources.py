@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from voxloom.formats.encoding import cell_array
-from voxloom.sample import Sample, Source
+from voxloom.sample import Sample
+from voxloom.source import Source
 
 __all__ = ["check_source", "same"]
 

@@ -11,7 +11,8 @@ import numpy as np
 from voxloom.formats import FORMATS, KEY, FileFacts, Manifest, ShardFacts, digest_of
 from voxloom.formats.encoding import encode
 from voxloom.formats.manifest import SHARDS, Encoding, columns_of
-from voxloom.sample import Array, Cell, Field, Sample, Schema, Source
+from voxloom.sample import Array, Cell, Field, Sample, Schema
+from voxloom.source import Source
 
 __all__ = ["Counting", "write_store"]
 

@@ -1,0 +1,325 @@
+"""Anything that can be read sample by sample, and what is made of such sources."""
+
+from __future__ import annotations
+
+import bisect
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import accumulate, chain
+from typing import overload
+
+import numpy as np
+
+from voxloom.errors import SchemaError
+from voxloom.keys import Keys
+from voxloom.sample import Array, Cell, Sample, Schema
+
+__all__ = ["Concat", "Map", "Select", "Source", "Subset"]
+
+
+class Source(ABC):
+    """Anything that can be read sample by sample.
+
+    ``source[i]`` is a pure function of ``i``: picklable, the same in every process, IndexError
+    outside ``[-len, len)``. Files are opened when they are needed.
+    """
+
+    @property
+    @abstractmethod
+    def schema(self) -> Schema:
+        """The fields of each sample."""
+
+    @property
+    @abstractmethod
+    def keys(self) -> Sequence[str]:
+        """The key of each sample, in order, without reading any."""
+
+    @abstractmethod
+    def read(self, index: int) -> Sample:
+        """Return sample `index`, which lies in [0, len)."""
+
+    def __len__(self) -> int:
+        return len(self.keys)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__} of {len(self)} samples"
+
+    @overload
+    def __getitem__(self, index: int) -> Sample: ...
+    @overload
+    def __getitem__(self, index: slice) -> Subset: ...
+    def __getitem__(self, index: int | slice) -> Sample | Subset:
+        if isinstance(index, slice):
+            return Subset(self, range(len(self))[index])
+        length = len(self)
+        if not -length <= index < length:
+            raise IndexError(
+                f"sample {index} of a source of {length}: expected an index in [-{length}, {length})"
+            )
+        return self.read(int(index) % length)
+
+    def __getitems__(self, indices: Sequence[int]) -> list[Sample]:
+        """Return several samples; sources that can gather in one go do so."""
+        return [self[i] for i in indices]
+
+    def cells(self, index: int) -> Mapping[str, Cell]:
+        """Return sample `index` as it lies at rest: a file's own bytes where a file holds the field.
+
+        Conversion copies these without decoding them.
+        """
+        return self[index]
+
+    def gather(self, indices: Sequence[int], *, out: Mapping[str, Array] | None = None) -> dict[str, Array]:
+        """Return several samples stacked: one array (len(indices), *shape) a field.
+
+        Parameters
+        ----------
+        indices
+            Which samples, in this order.
+        out
+            Arrays to fill and return, for instance those of an earlier call.
+
+        Raises
+        ------
+        SchemaError
+            If a field differs in shape or type between the samples; it names two of them.
+        """
+        samples = self.__getitems__(indices)
+        return {name: _stacked(name, samples, (out or {}).get(name)) for name in self.schema}
+
+    def select(self, *names: str) -> Source:
+        """Return the same samples with these fields alone; the others are not decoded where that can be.
+
+        Examples
+        --------
+        >>> from voxloom.sample import Field
+        >>> class Two(Source):
+        ...     schema = Schema([Field(name="image"), Field(name="label", kind="class", axes="")])
+        ...     keys = ("a",)
+        ...     def read(self, index):
+        ...         return Sample("a", self.schema, {"image": np.zeros((1, 2, 2)), "label": np.array(3)})
+        >>> Two().select("label")[0]
+        {'label': array(3)}
+        """
+        return Select(self, names)
+
+
+class Concat(Source):
+    """Several sources of one schema, one after the other."""
+
+    def __init__(self, sources: Sequence[Source]) -> None:
+        if not sources:
+            raise SchemaError("Concat of no sources: expected at least one")
+        names = [tuple(source.schema) for source in sources]
+        if len(set(names)) != 1:
+            raise SchemaError(f"sources to join have different fields: {names}; expected the same in each")
+        self.sources = tuple(sources)
+        self._ends = list(accumulate(len(source) for source in sources))
+        self._starts = [0, *self._ends[:-1]]
+
+    def __repr__(self) -> str:
+        return " and ".join(map(repr, self.sources))
+
+    @property
+    def schema(self) -> Schema:
+        """The fields of the first source; dtype and shape may differ in the others."""
+        return self.sources[0].schema
+
+    @property
+    def keys(self) -> Sequence[str]:
+        """The keys of all sources in turn."""
+        return Keys(len(self), self._key, self._each_key)
+
+    def __len__(self) -> int:
+        return self._ends[-1]
+
+    def _key(self, index: int) -> str:
+        source, inner = self.located(index)
+        return source.keys[inner]
+
+    def _each_key(self) -> Iterator[str]:
+        return chain.from_iterable(source.keys for source in self.sources)
+
+    def read(self, index: int) -> Sample:
+        """Return the sample from the source that holds it."""
+        source, inner = self.located(index)
+        return source.read(inner)
+
+    def cells(self, index: int) -> Mapping[str, Cell]:
+        """Return the sample at rest from the source that holds it."""
+        source, inner = self.located(index)
+        return source.cells(inner)
+
+    def select(self, *names: str) -> Source:
+        """Join the same choice of each source."""
+        return Concat([source.select(*names) for source in self.sources])
+
+    def gather(self, indices: Sequence[int], *, out: Mapping[str, Array] | None = None) -> dict[str, Array]:
+        """Return several samples stacked: each source gathers its own, and they are put into place."""
+        index, length = np.array(indices, np.int64), len(self)
+        if index.size and not (-length <= index.min() and index.max() < length):
+            raise IndexError(f"samples {index.min()} to {index.max()} of a source of {length}")
+        index[index < 0] += length
+        which = np.searchsorted(self._ends, index, side="right")
+        numbers = sorted(set(which.tolist()))
+        if len(numbers) <= 1:
+            number = numbers[0] if numbers else 0
+            return self.sources[number].gather((index - self._starts[number]).tolist(), out=out)
+        places = [np.flatnonzero(which == number) for number in numbers]
+        parts = [
+            self.sources[number].gather((index[place] - self._starts[number]).tolist())
+            for number, place in zip(numbers, places, strict=True)
+        ]
+        return {
+            name: _joined(name, [p[name] for p in parts], places, (out or {}).get(name))
+            for name in self.schema
+        }
+
+    def located(self, index: int) -> tuple[Source, int]:
+        """Return the source that holds sample `index`, and the sample's index there."""
+        which = bisect.bisect_right(self._ends, index)
+        return self.sources[which], index - self._starts[which]
+
+
+class Subset(Source):
+    """The samples of a source at `indices`, in that order."""
+
+    def __init__(self, source: Source, indices: Sequence[int]) -> None:
+        self.source = source
+        self.indices = np.asarray(indices, dtype=np.int64)
+        length = len(source)
+        if self.indices.size and not (-length <= self.indices.min() and self.indices.max() < length):
+            raise IndexError(
+                f"indices {self.indices.min()} to {self.indices.max()} of a source of {length} samples"
+            )
+
+    def __repr__(self) -> str:
+        return f"{len(self)} of {self.source!r}"
+
+    @property
+    def schema(self) -> Schema:
+        """The fields of the source."""
+        return self.source.schema
+
+    @property
+    def keys(self) -> Sequence[str]:
+        """The keys of the chosen samples."""
+        return Keys(len(self.indices), self._key)
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+    def _key(self, index: int) -> str:
+        return self.source.keys[int(self.indices[index])]
+
+    def read(self, index: int) -> Sample:
+        """Return the chosen sample."""
+        return self.source[int(self.indices[index])]
+
+    def __getitems__(self, indices: Sequence[int]) -> list[Sample]:
+        """Return several of the chosen samples, gathered by the source in one go."""
+        return self.source.__getitems__(self.indices[list(indices)].tolist())
+
+    def cells(self, index: int) -> Mapping[str, Cell]:
+        """Return the chosen sample at rest."""
+        return self.source.cells(int(self.indices[index]))
+
+    def gather(self, indices: Sequence[int], *, out: Mapping[str, Array] | None = None) -> dict[str, Array]:
+        """Return several of the chosen samples stacked, gathered by the source."""
+        return self.source.gather(self.indices[np.asarray(indices, np.int64)].tolist(), out=out)
+
+    def select(self, *names: str) -> Source:
+        """Choose the same samples of the source's own choice of fields."""
+        return Subset(self.source.select(*names), self.indices.tolist())
+
+
+class Map(Source):
+    """A source with a function of one sample applied as it is read.
+
+    Parameters
+    ----------
+    source
+        What is read.
+    function
+        Sample -> Sample, deterministic and picklable.
+    """
+
+    def __init__(self, source: Source, function: Callable[[Sample], Sample]) -> None:
+        self.source = source
+        self.function = function
+
+    @property
+    def schema(self) -> Schema:
+        """The fields of the first sample as the function leaves them: reading it costs one sample."""
+        return self[0].schema if len(self.source) else self.source.schema
+
+    @property
+    def keys(self) -> Sequence[str]:
+        """The keys of the source."""
+        return self.source.keys
+
+    def read(self, index: int) -> Sample:
+        """Return the mapped sample."""
+        return self.function(self.source[index])
+
+    def __getitems__(self, indices: Sequence[int]) -> list[Sample]:
+        """Return several mapped samples, gathered by the source in one go."""
+        return [self.function(sample) for sample in self.source.__getitems__(indices)]
+
+
+class Select(Source):
+    """Some fields of a source: what `Source.select` returns where the source knows no shorter way."""
+
+    def __init__(self, source: Source, names: Sequence[str]) -> None:
+        self.source = source
+        self._schema = source.schema.only(*names)
+
+    @property
+    def schema(self) -> Schema:
+        """The chosen fields."""
+        return self._schema
+
+    @property
+    def keys(self) -> Sequence[str]:
+        """The keys of the source."""
+        return self.source.keys
+
+    def read(self, index: int) -> Sample:
+        """Return the chosen fields of sample `index`."""
+        sample = self.source[index]
+        return Sample(sample.key, self._schema, {name: sample[name] for name in self._schema})
+
+    def cells(self, index: int) -> Mapping[str, Cell]:
+        """Return the chosen fields of sample `index` at rest."""
+        cells = self.source.cells(index)
+        return {name: cells[name] for name in self._schema}
+
+
+def _stacked(name: str, samples: Sequence[Sample], out: Array | None) -> Array:
+    arrays = [sample[name] for sample in samples]
+    kinds = {(array.shape, array.dtype.str): s.key for s, array in zip(samples, arrays, strict=True)}
+    text = all(array.dtype.kind == "U" for array in arrays)
+    if len(kinds) > 1 and not text:
+        told = ", ".join(f"{shape} {dtype} ({key!r})" for (shape, dtype), key in sorted(kinds.items()))
+        raise SchemaError(
+            f"field {name!r} differs within one batch: {told}; expected one shape and type. "
+            "Bring all images to one size with a resize, or read them one by one."
+        )
+    return np.stack(arrays, out=out)
+
+
+def _joined(name: str, parts: Sequence[Array], places: Sequence[Array], out: Array | None) -> Array:
+    """Put arrays whose rows belong to `places` into one."""
+    kinds = {(part.shape[1:], part.dtype.str) for part in parts}
+    text = all(part.dtype.kind == "U" for part in parts)
+    if len(kinds) > 1 and not text:
+        told = " and ".join(f"{shape} {dtype}" for shape, dtype in sorted(kinds))
+        raise SchemaError(
+            f"field {name!r} differs within one batch of several sources: {told}; expected one shape and "
+            "type. Bring all images to one size with a resize, or read them one by one."
+        )
+    if out is None or text:
+        out = np.empty((sum(map(len, places)), *parts[0].shape[1:]), max(part.dtype for part in parts))
+    for part, place in zip(parts, places, strict=True):
+        out[place] = part
+    return out

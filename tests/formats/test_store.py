@@ -17,6 +17,7 @@ from voxloom.errors import (
     MissingDataError,
     SchemaError,
     UnfinishedStoreError,
+    UnknownNameError,
     VoxloomError,
 )
 from voxloom.formats import FORMATS
@@ -355,3 +356,27 @@ def large(tmp_path_factory, format):
     source = Counting(6, shape=(96, 64, 3))
     path = tmp_path_factory.mktemp("large") / "store"
     return Store(write_store(path, source, format=format, samples_per_shard=2))
+
+
+def test_jpegs_are_decoded_no_larger_than_asked(tmp_path):
+    source = Files(tmp_path / "files", sizes=((64, 48), (64, 48), (64, 48)))  # a PNG, a JPEG and a BMP
+    encodings = {"image": "file", "mask": "file", "caption": "text"}
+    store = Store(write_store(tmp_path / "store", source, encodings=encodings)).select("image")
+    small = store.scaled(20, 20)
+    assert [sample["image"].shape[:2] for sample in small] == [(64, 48), (32, 24), (64, 48)]
+    assert store[1]["image"].shape == (64, 48, 3)  # the other is not changed
+    assert small.gather([1, 1])["image"].shape == (2, 32, 24, 3)
+    assert np.array_equal(small.gather([1])["image"][0], small[1]["image"])
+
+
+def test_scalars_of_several_samples_are_arrays(folder):
+    for sample in Store(folder).__getitems__([3, 9]):
+        assert isinstance(sample["label"], np.ndarray)
+        assert sample["label"].shape == ()
+
+
+def test_a_format_that_is_not_installed_is_named_with_the_store(copied):
+    path = copied / "manifest.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"format": "lined"}))
+    with pytest.raises(UnknownNameError, match=rf"{copied}.*'lined'"):
+        Store(copied)

@@ -68,7 +68,7 @@ class ShardFacts(Component):
 
     stem: Annotated[str, AfterValidator(_plain_name)]
     """What the names of its files begin with."""
-    samples: Annotated[int, Setting(ge=0)]
+    samples: Annotated[int, Setting(ge=0, lt=2**40)]
     """Number of samples."""
     files: tuple[FileFacts, ...]
     """Its files."""

@@ -14,7 +14,7 @@ from voxloom.formats.names import FORMATS
 
 __all__ = ["OpenShards", "check_digest", "check_size"]
 
-_MOST_OPEN = 64  # shards; each holds one to a few files
+_MOST_OPEN = 1024  # shards; most formats map their files, and a map holds no open file
 
 
 class OpenShards:

@@ -18,8 +18,8 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = Path(voxloom.__file__).parent
 
 GROUND = {
-    "atomic", "buffers", "component", "errors", "geometry", "keys", "metrics", "panels", "ranks", "registry",
-    "sample", "seeding", "source",
+    "amounts", "atomic", "buffers", "component", "errors", "geometry", "keys", "lettering", "metrics",
+    "panels", "ranks", "registry", "sample", "seeding", "source",
 }  # fmt: skip
 DATA = {"conversion", "formats", "loading", "sources", "transforms", "volumes"}
 MODEL = {"diffusion", "models"}

@@ -11,9 +11,10 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
 from voxloom.errors import SchemaError
+from voxloom.lettering import drawable
 
 __all__ = ["Window", "diverging", "panel", "shaded", "window_of"]
 
@@ -205,15 +206,16 @@ def _share(image: Array, window: Window) -> Array:
 
 
 def _drawn(tiles: Sequence[tuple[str, Array]], *, caption: str, limit: float | None) -> Array:
-    title_font, font = ImageFont.load_default(_TITLE_SIZE), ImageFont.load_default(_CAPTION_SIZE)
+    titles = [drawable(title, _TITLE_SIZE) for title, _ in tiles]
+    caption, font = drawable(caption, _CAPTION_SIZE)
     height, width = tiles[0][1].shape[:2]
-    widest = max(title_font.getlength(title) for title, _ in tiles)
+    widest = max(title_font.getlength(title) for title, title_font in titles)
     column = max(width, int(widest) + 8)
     least = int(font.getlength(caption)) + 8 + (0 if limit is None else 2 * _BAR + 80)
     total = max(len(tiles) * (column + _GAP) + _GAP, least)
     canvas = Image.new("RGB", (total, _TITLE + height + _CAPTION), _GROUND)
     draw = ImageDraw.Draw(canvas)
-    for i, (title, tile) in enumerate(tiles):
+    for i, ((title, title_font), (_, tile)) in enumerate(zip(titles, tiles, strict=True)):
         left = _GAP + i * (column + _GAP)
         draw.text((left, _TITLE / 2), title, fill=_TEXT, font=title_font, anchor="lm")
         canvas.paste(Image.fromarray(tile), (left, _TITLE))

@@ -2,12 +2,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from voxloom.conversion import convert
 from voxloom.errors import ConfigError
-from voxloom.jobs.inspection import Inspection, class_counts, inspect
-from voxloom.jobs.listing import listing
+from voxloom.jobs.inspection import FieldFacts, Inspection, class_counts, inspect
+from voxloom.jobs.listing import _stored, listing
 from voxloom.sample import Field, Sample, Schema
 from voxloom.source import Source
 from voxloom.sources import ImageFolder, write_image
+from voxloom.sources.columns import Files
 from voxloom.sources.files import class_folder, flat_folder, paired_folders
 
 
@@ -41,7 +43,7 @@ def test_a_class_folder(pets):
 
 
 def test_labels_are_counted_without_decoding_images(pets, monkeypatch):
-    monkeypatch.setattr("voxloom.sources.files.cell_array", None)
+    monkeypatch.setattr(Files, "cell", None)
     assert class_counts(class_folder(pets), "label") == {"hund": 1, "katze": 2, "vogel": 0}
 
 
@@ -143,3 +145,46 @@ def test_a_source_of_other_shapes_and_of_text():
     assert "2 to 2 x 2" in text
     assert "no finite value" in text
     assert "2 of them hold NaN or infinite values in 'v': a, b" in text
+
+
+def test_each_file_is_read_once(pets, monkeypatch):
+    read = []
+    taken = Files.cell
+    monkeypatch.setattr(
+        Files, "cell", lambda self, index: read.append(self.path(index)) or taken(self, index)
+    )
+    source = class_folder(pets)
+    _ = source.schema
+    read.clear()
+    inspect(source)
+    assert len(read) == len(set(read)) == 3
+
+
+@pytest.mark.parametrize(
+    ("encoding", "said"),
+    [("blosc", "blosc, not compressed"), ("png", "png, L, not compressed"), ("fixed", "fixed"),
+     ("file", "file, png, L, not compressed"), ("npy", "npy, not compressed")],
+)  # fmt: skip
+def test_what_a_store_holds_is_said_once_and_what_is_not_compressed_too(tmp_path, encoding, said):
+    noise = np.random.default_rng(0).integers(0, 256, (64, 64), np.uint8)
+    (tmp_path / "p").mkdir()
+    Image.fromarray(noise).save(tmp_path / "p" / "1.png")
+    store = convert(tmp_path / "p", tmp_path / "s", encoding=encoding).store()
+    lines = listing(inspect(store)).splitlines()
+    assert "1 shard, 4." in lines[0] or "1 shard, 5." in lines[0] or "1 shard, 6." in lines[0]
+    assert lines[0].endswith(" kB, not compressed")
+    assert lines[4].split("  ")[-1] == said
+    assert lines[-1] == "(types, shapes and values over 1 sample)"
+
+
+def test_two_names_alike_are_one():
+    facts = FieldFacts(
+        field=Field(name="image"), encoding="png", statistics=None, heights=None, widths=None,
+        files={"png": 2}, modes={"png": 2}, stored_bytes=10, decoded_bytes=30,
+    )  # fmt: skip
+    assert list(_stored(facts)) == ["png", "compressed 3:1"]
+
+
+def test_one_class_is_no_plural(pets):
+    found = inspect(class_folder(pets)).model_copy(update={"classes": {"label": {"cat": 1}}})
+    assert "label: 1 class" in listing(found).splitlines()

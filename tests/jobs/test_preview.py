@@ -107,6 +107,23 @@ def test_long_and_foreign_names_fit(tmp_path):
     assert contact_sheet(Made([image("yx")], [{"image": grey}] * 3, keys), size=64).shape[1] < 400
 
 
+def test_a_row_of_text_is_there_only_where_there_is_text():
+    grey = {"image": np.zeros((4, 4), np.uint8)}
+    without = contact_sheet(Made([image("yx")], [grey]), size=64)
+    label = Field(name="label", kind="class", axes="", categories=("cat",))
+    beside = contact_sheet(Made([image("yx"), label], [{**grey, "label": np.array(0)}]), size=64)
+    assert beside.shape[0] - without.shape[0] == 16
+    bad = contact_sheet(Made([image("yx")], [grey, None]), size=64)  # says why in a second row
+    assert bad.shape[0] == beside.shape[0]
+
+
+def test_letters_that_no_font_has_are_escaped(monkeypatch):
+    monkeypatch.setattr("voxloom.lettering._of_system", lambda size: ())
+    grey = {"image": np.zeros((4, 4), np.uint8)}
+    sheets = [contact_sheet(Made([image("yx")], [grey], [key]), size=160) for key in ("ß断", r"\xdf\u65ad")]
+    assert np.array_equal(*sheets)
+
+
 def test_a_sample_that_cannot_be_read_says_so():
     good = {"image": np.full((4, 4), 99, np.uint8)}
     sheet = contact_sheet(Made([image("yx")], [good, None, good]), size=40)

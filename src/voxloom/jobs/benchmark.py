@@ -7,10 +7,10 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from voxloom.amounts import size_of_cell
 from voxloom.conversion import convert
 from voxloom.formats import FORMATS
 from voxloom.formats.store import Store
-from voxloom.jobs.amounts import size_of_cell
 from voxloom.jobs.preview import evenly_spread
 from voxloom.loading.bench import Bench, BenchSettings, bench
 from voxloom.source import Source, Subset

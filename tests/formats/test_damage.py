@@ -16,6 +16,7 @@ from PIL import Image
 
 from voxloom.errors import DataError, UnreadableImageError
 from voxloom.formats.encoding import as_pil, decode, encode, header
+from voxloom.formats.ends import refuse_cut
 
 PICTURE = Image.fromarray(np.random.default_rng(0).integers(0, 255, (12, 12, 3), dtype=np.uint8)).resize(
     (45, 37)
@@ -200,3 +201,58 @@ def test_many_threads_decode_at_once():
     for thread in threads:
         thread.join()
     assert not wrong
+
+
+THUMB = b"Exif\0\0II*\0" + file_of(PICTURE.resize((20, 16)), "jpeg")
+WHOLE = FILES | {
+    "thumbnail": file_of(PICTURE, "jpeg", exif=THUMB),
+    "big tiff": tiff(FRAME, bigtiff=True),
+    "other order": tiff(FRAME, byteorder=">"),
+    "tiles": tiff(FRAME, tile=(16, 16), compression="zlib"),
+    "stack": tiff(np.stack([FRAME] * 3), photometric="minisblack"),
+    "planes": tiff(np.stack([FRAME] * 3), photometric="rgb", planarconfig="separate"),
+    "fax": file_of(PICTURE.convert("1"), "tiff", compression="group4"),
+    "webp lossless": file_of(PICTURE, "webp", lossless=True),
+    "bmp palette": file_of(PICTURE.quantize(16), "bmp"),
+    "bmp flags": file_of(PICTURE.convert("1"), "bmp"),
+    "ppm": file_of(PICTURE, "ppm"),
+    "pgm": file_of(PICTURE.convert("L"), "ppm"),
+    "pbm": file_of(PICTURE.convert("1"), "ppm"),
+    "pgm16": file_of(Image.fromarray(FRAME), "ppm"),
+    "pfm": file_of(PICTURE.convert("F"), "ppm"),
+    "avif": file_of(PICTURE, "avif"),
+    "j2k": file_of(PICTURE, "jpeg2000", no_jp2=True),
+    "jp2 tiles": file_of(PICTURE, "jpeg2000", tile_size=(16, 16)),
+}
+
+
+@pytest.mark.parametrize("name", WHOLE)
+def test_the_end_of_a_file_is_missed_without_decoding(name):
+    data = WHOLE[name]
+    for whole in (data, memoryview(data), data if name == "blosc" else data + b"\0\0\0\x08free"):
+        refuse_cut(whole, name=name)
+    for share in np.linspace(0.02, 0.99, 50):
+        with pytest.raises(UnreadableImageError, match="a/1: "):
+            refuse_cut(data[: int(share * len(data))], name="a/1")
+
+
+def test_ends_that_decoders_do_not_miss_are_not_missed():
+    refuse_cut(FILES["gif"][:-1])  # the trailer
+    refuse_cut(b"P3 1 1 255 1 2 3")  # plain text is not checked
+    last = bytearray(tiff(FRAME))
+    with tifffile.TiffFile(io.BytesIO(last)) as file:
+        place = file.pages[0].tags["StripByteCounts"].valueoffset
+    last[place : place + 4] = (2**20).to_bytes(4, "little")  # it speaks of rows that are not there
+    np.testing.assert_array_equal(decode(bytes(last)), FRAME)
+    refuse_cut(bytes(last))
+
+
+@settings(deadline=None, max_examples=300)
+@given(
+    st.sampled_from(sorted(WHOLE)), st.floats(0, 1), st.lists(st.tuples(st.floats(0, 1), st.integers(0, 255)))
+)
+def test_a_damaged_file_has_an_end_or_an_error_of_ours(name, end, changes):
+    data = bytearray(WHOLE[name])
+    for place, value in changes:
+        data[int(place * (len(data) - 1))] = value
+    assert "a/1" in outcome(refuse_cut, bytes(data[: int(end * len(data))]), name="a/1")

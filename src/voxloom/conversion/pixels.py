@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image
 
+from voxloom.conversion.resampling import resampled
 from voxloom.errors import SchemaError
 from voxloom.sample import Array
 
-__all__ = ["MODES", "holds", "in_mode", "resized"]
+__all__ = ["MODES", "cure", "holds", "in_mode", "resized"]
 
 MODES = {
     "1": ("bool", 1),
@@ -35,6 +36,7 @@ _HOLDS = {
     "uint8": _EIGHT_BITS,
     "uint16": (*_EIGHT_BITS, "uint16"),
     "int32": (*_EIGHT_BITS, "int8", "uint16", "int16", "int32"),
+    "float32": (*_EIGHT_BITS, "int8", "uint16", "int16", "float16", "float32"),  # 24 bits of precision
 }
 _LUMINANCE = np.array([0.299, 0.587, 0.114], np.float32)  # as Pillow weighs red, green and blue
 
@@ -76,8 +78,8 @@ def in_mode(pixels: Array, mode: str, *, name: str = "") -> Array:
         return pixels
     if has > 4 or not holds(mode, str(pixels.dtype)):
         raise SchemaError(
-            f"{name}: {pixels.dtype} of {has} channels does not go into mode {mode!r}, which holds {dtype}. "
-            "Choose mode F or I;16, or leave mode out."
+            f"{name}: {pixels.dtype} of {has} channels does not go into mode {mode!r}, which holds {dtype}: "
+            f"nothing is cut to fit. {cure(str(pixels.dtype))}"
         )
     pixels = pixels.astype(np.uint8) * np.uint8(255) if pixels.dtype == np.bool_ else pixels
     if channels > 1:
@@ -91,10 +93,24 @@ def holds(mode: str, dtype: str) -> bool:
 
     Examples
     --------
-    >>> holds("L", "uint16"), holds("F", "uint16")
-    (False, True)
+    >>> holds("L", "uint16"), holds("F", "uint16"), holds("F", "int32")
+    (False, True, False)
     """
-    return dtype in _HOLDS.get(MODES[mode][0], (dtype,))
+    return dtype in _HOLDS[MODES[mode][0]]
+
+
+def cure(dtype: str) -> str:
+    """Return which mode to choose for a type of elements.
+
+    Examples
+    --------
+    >>> cure("uint16"), cure("float64")
+    ('Choose mode I;16, I or F, or leave mode out.', 'Leave mode out.')
+    """
+    fits = [mode for mode in ("I;16", "I", "F") if holds(mode, dtype)]
+    if not fits:
+        return "Leave mode out."
+    return f"Choose mode {' or '.join(filter(None, (', '.join(fits[:-1]), fits[-1])))}, or leave mode out."
 
 
 def _grey(pixels: Array, *, exact: bool) -> Array:
@@ -115,14 +131,19 @@ def resized(pixels: Array, axes: str, size: tuple[int, int], interpolation: str)
     Parameters
     ----------
     pixels
-        Any array with axes y and x. Types but uint8 go through float32 and are rounded back; ``nearest``
-        moves values of any type as they are.
+        Any array with axes y and x. Types up to 16 bits and float32 go through float32, wider ones
+        through float64, and integers are rounded back; ``nearest`` moves values of any type as they are.
     axes
         One letter an axis.
     size
         (height, width).
     interpolation
         ``nearest``, ``bilinear``, ``bicubic``, ``lanczos`` or ``box``.
+
+    Raises
+    ------
+    SchemaError
+        If integers of 64 bits are larger than float64 holds.
 
     Examples
     --------
@@ -154,12 +175,17 @@ def _plane(plane: Array, size: tuple[int, int], interpolation: str) -> Array:
         return _by_torch(plane, size, interpolation)
     if plane.dtype == np.uint8:
         return _by_pillow(np.ascontiguousarray(plane), size, interpolation)
-    found = _by_pillow(np.ascontiguousarray(plane, np.float32), size, interpolation)
+    if str(plane.dtype) in _HOLDS["float32"]:
+        found = _by_pillow(np.ascontiguousarray(plane, np.float32), size, interpolation)
+    else:
+        found = resampled(plane, size, interpolation)
     if plane.dtype == np.bool_:
         return found >= 0.5
     if plane.dtype.kind in "iu":
         limits = np.iinfo(plane.dtype)
-        found = np.clip(np.rint(found.astype(np.float64)), limits.min, limits.max)  # filters overshoot
+        found = np.rint(found.astype(np.float64))  # and filters overshoot
+        found = np.clip(found, limits.min, limits.max) if plane.itemsize < 8 else found
+        found = np.maximum(found, 0) if plane.dtype.kind == "u" else found
     return found.astype(plane.dtype)
 
 

@@ -7,16 +7,18 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from voxloom.conversion.colours import odd_mode, rgb
 from voxloom.conversion.pixels import in_mode, resized
 from voxloom.conversion.settings import Conversion
-from voxloom.errors import DataError, SchemaError, UnreadableImageError
+from voxloom.errors import DataError, SchemaError
 from voxloom.formats.encoding import cell_array, cell_bytes, decode, encode, sniff
+from voxloom.formats.ends import refuse_cut
 from voxloom.formats.format import KEY, Row
 from voxloom.formats.manifest import Encoding
 from voxloom.formats.pixels import arranged
 from voxloom.sample import Array, Cell, Field
 
-__all__ = ["FieldRecipe", "Recipe", "is_resized", "refuse_cut", "row_size"]
+__all__ = ["FieldRecipe", "Recipe", "is_resized", "row_size"]
 
 _COPIED = ("npy", "blosc", "png")  # what loses nothing is not encoded twice
 
@@ -70,6 +72,7 @@ class FieldRecipe:
         quality = self.settings.quality
         if self.encoding in ("text", "file"):
             return cell_bytes(cell, "npy" if self.encoding == "file" else "text", self.field, name=name)
+        self._refuse_odd_colours(cell, name)
         array = self.array(cell, name)
         axes = self.field.axes if self.encoding in ("png", "jpeg") else None
         return encode(array, self.encoding, axes=axes, quality=quality, name=name)
@@ -97,6 +100,8 @@ class FieldRecipe:
             axes = self.source.axes
             at_least = self._at_least if scaled else None
             return decode(cell, axes, name=name, kind=self.source.kind, at_least=at_least), axes
+        if odd_mode(cell, name=name):
+            return rgb(cell, self.settings.mode, name=name), "yxc"
         pixels = decode(cell, name=name, at_least=self._at_least if scaled else None)
         return pixels, "zyxc"[4 - pixels.ndim :] if pixels.ndim == 4 else "yxc"[: pixels.ndim]
 
@@ -110,12 +115,29 @@ class FieldRecipe:
         """Return bytes that can stay as they are, or None."""
         if isinstance(cell, np.ndarray):
             return None
-        if self.encoding == "file":
-            refuse_cut(cell, name)
-            return cell
         if self.encoding == "text" and self.source.kind == "text":
+            _ = cell_array(cell, self.source, name=name)  # refuses what numpy would not give back
             return cell
-        return cell if self.encoding in _COPIED and sniff(cell, name=name) == self.encoding else None
+        if self.encoding != "file" and not (
+            self.encoding in _COPIED and sniff(cell, name=name) == self.encoding
+        ):
+            return None
+        refuse_cut(cell, name=name)
+        if self.settings.check == "decode":
+            decode(cell, name=name, kind=self.source.kind)
+        return cell
+
+    def _refuse_odd_colours(self, cell: Cell, name: str) -> None:
+        """Refuse what PNG and JPEG would take for red, green and blue."""
+        if self.encoding not in ("png", "jpeg") or self.settings.mode is not None:
+            return
+        if isinstance(cell, np.ndarray) or self.source.kind != "image":
+            return
+        if mode := odd_mode(cell, name=name):
+            raise SchemaError(
+                f"{name}: colours in mode {mode} do not go into a {self.encoding.upper()}, which would "
+                "show them wrong. Give mode='RGB', or choose encoding file, npy or blosc."
+            )
 
     def _fixed(self, array: Array, name: str) -> Array:
         shape, dtype = self.field.shape, self.field.dtype
@@ -162,25 +184,3 @@ class Recipe:
 def row_size(row: Mapping[str, Cell]) -> int:
     """Return the bytes of all cells."""
     return sum(cell.nbytes if isinstance(cell, np.ndarray) else len(cell) for cell in row.values())
-
-
-def refuse_cut(data: bytes | memoryview, name: str) -> None:
-    """Refuse a file that is empty, of an unknown kind, or lacks its end; nothing is decoded.
-
-    Examples
-    --------
-    >>> refuse_cut(b"\\xff\\xd8\\xff\\xe0" + bytes(100), "a.jpg")
-    Traceback (most recent call last):
-    voxloom.errors.UnreadableImageError: a.jpg: cut off: the end of a JPEG is missing. Write the file again
-    from its origin, or leave it out with on_error='skip'.
-    """
-    kind = sniff(data, name=name)
-    mark = _ENDS.get(kind)
-    if mark is not None and bytes(data[-len(mark) :]) != mark and bytes(data).rfind(mark) < 0:
-        raise UnreadableImageError(
-            f"{name}: cut off: the end of a {kind.upper()} is missing. Write the file again from its "
-            "origin, or leave it out with on_error='skip'."
-        )
-
-
-_ENDS = {"jpeg": b"\xff\xd9", "png": b"IEND\xaeB`\x82"}

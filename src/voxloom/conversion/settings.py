@@ -58,15 +58,20 @@ class Conversion(Component):
     """Pillow's name of the pixels that each image is brought to; masks keep theirs."""
     interpolation: Literal["nearest", "bilinear", "bicubic", "lanczos", "box"] = "bilinear"
     """How images are resized, antialiased when they shrink; masks always take the nearest pixel."""
-    encoding: Literal["auto", "file", "fixed", "npy", "blosc", "png", "jpeg"] = "auto"
-    """How images lie in the store. ``auto`` copies files as they are, and stores what has one size
-    as plain arrays and everything else as npy."""
+    encoding: Literal["auto", "file", "raw", "fixed", "npy", "blosc", "png", "jpeg"] = "auto"
+    """How images lie in the store. ``auto`` copies files as they are, stores as plain arrays what is
+    known to have one size, and everything else as npy. ``raw`` decodes and does not compress: plain
+    arrays where up to 256 samples, evenly spread, have one size, else npy."""
     quality: Annotated[int, Setting(ge=1, le=100)] = 95
     """Quality of JPEG, where `encoding` asks for it."""
     compression: str = "none"
     """A compression of the format's own, for instance ``gzip`` of HDF5."""
     on_error: Literal["fail", "skip"] = "fail"
     """Whether a sample that cannot be read or does not fit ends the conversion, or is left out and listed."""
+
+    check: Literal["ends", "decode"] = "ends"
+    """What is asked of a file before it is copied: that it is there to its end, which costs
+    microseconds (see ``voxloom.formats.ends``), or that it can be decoded, which finds all damage."""
 
     @property
     def changes_pixels(self) -> bool:
@@ -94,6 +99,11 @@ class Conversion(Component):
             raise ConfigError(
                 "encoding='file' copies files as they are, and size and mode change them; "
                 "expected one or the other. Leave encoding out, or name fixed, npy, blosc, png or jpeg."
+            )
+        if "quality" in self.model_fields_set and self.encoding != "jpeg":
+            raise ConfigError(
+                f"quality={self.quality} is that of JPEG, and encoding={self.encoding!r} makes none. "
+                "Leave quality out, or give encoding='jpeg'."
             )
         known = FORMATS[self.format].compressions
         if self.compression not in known:

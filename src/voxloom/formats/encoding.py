@@ -18,13 +18,14 @@ others           Pillow                                        mostly
 from __future__ import annotations
 
 import io
+from typing import Any, Literal
 
 import imagecodecs
 import numpy as np
 import simplejpeg
 from PIL import Image
 
-from voxloom.errors import DataError
+from voxloom.errors import DataError, SchemaError
 from voxloom.formats import jpeg, packed, pillow, png, tiff
 from voxloom.formats.kinds import Header, header, sniff, suffix_of
 from voxloom.formats.manifest import Encoding
@@ -32,8 +33,10 @@ from voxloom.formats.pixels import Data, arranged, damage_named, placed
 from voxloom.sample import Array, Cell, Field, Kind
 
 __all__ = [
+    "As",
     "Header",
     "as_pil",
+    "as_value",
     "cell_array",
     "cell_bytes",
     "decode",
@@ -41,7 +44,11 @@ __all__ = [
     "header",
     "sniff",
     "suffix_of",
+    "text_array",
 ]
+
+As = Literal["bytes", "array", "tensor", "pil"]
+"""What one field of one sample can be asked for as."""
 
 
 def decode(
@@ -138,8 +145,83 @@ def as_pil(data: Data, *, name: str = "") -> Image.Image:
     what = sniff(data, name=name)
     with damage_named(name):
         if what in ("npy", "blosc"):
-            return Image.fromarray(decode(data, name=name))
+            return _picture(decode(data, name=name), None, name=name)
         return pillow.opened(data, what, name=name)
+
+
+def as_value(cell: Cell, field: Field, as_: As, *, name: str = "", encoding: Encoding | None = None) -> Any:
+    """Return a field of a sample in the form that is asked for.
+
+    Parameters
+    ----------
+    cell
+        What lies at rest: an array or bytes.
+    field
+        What it is.
+    as_
+        ``bytes``: as it lies there, a file's own bytes, those of an array, text in UTF-8. ``array``:
+        numpy. ``tensor``: torch, of the array's axes. ``pil``: an image that Pillow decodes when it is
+        used, with its mode and palette; of an array, with one channel dropped.
+    name
+        The sample, for messages.
+    encoding
+        How the bytes were made, where that is known.
+
+    Raises
+    ------
+    SchemaError
+        If the field has no such form: a label is no image, text no tensor.
+    UnreadableImageError, DataError
+        As `decode` tells.
+
+    Examples
+    --------
+    >>> pixels = encode(np.zeros((1, 2, 3), np.uint8), "npy")
+    >>> as_value(pixels, Field(name="image", axes="cyx"), "pil").size
+    (3, 2)
+    """
+    if as_ == "bytes":
+        if not isinstance(cell, np.ndarray):
+            return bytes(cell)
+        return encode(cell, "text", name=name) if cell.dtype.kind == "U" else cell.tobytes()
+    if as_ == "pil":
+        return _as_image(cell, field, name)
+    if as_ not in ("array", "tensor"):
+        raise SchemaError(f"as_={as_!r}: expected 'bytes', 'array', 'tensor' or 'pil'")
+    if as_ == "tensor" and field.kind == "text":
+        raise SchemaError(f"{name}: field {field.name!r} is text, and a tensor holds numbers; use 'array'.")
+    array = cell_array(cell, field, name=name, encoding=encoding)
+    if as_ == "array":
+        return array
+    import torch
+
+    return torch.from_numpy(np.require(array, requirements=["C", "W"]).reshape(array.shape))
+
+
+def _as_image(cell: Cell, field: Field, name: str) -> Image.Image:
+    if not field.is_spatial:
+        raise SchemaError(f"{name}: field {field.name!r} is of the kind {field.kind}, no image; use 'array'.")
+    if not isinstance(cell, np.ndarray):
+        if sniff(cell, name=name) not in ("npy", "blosc"):
+            return as_pil(cell, name=name)
+        cell = decode(cell, name=name)
+    return _picture(cell, field.axes, name=name)
+
+
+def _picture(pixels: Array, axes: str | None, *, name: str) -> Image.Image:
+    """Return an array as an image; None means the axes ``yx`` or ``yxc``."""
+    try:
+        if str(pixels.dtype) not in _PICTURED:
+            raise TypeError(pixels.dtype)
+        return Image.fromarray(_channels_last(pixels, axes, name=name))
+    except (DataError, TypeError, ValueError) as error:
+        raise SchemaError(
+            f"{name}: {pixels.dtype} of shape {pixels.shape} is no image that Pillow knows; it has uint8 of "
+            "1 to 4 channels, and bool, uint16, int32 and float32 of one. Ask for 'array'."
+        ) from error
+
+
+_PICTURED = ("bool", "uint8", "int8", "uint16", "int16", "int32", "float32")  # Pillow narrows some others
 
 
 def encode(
@@ -177,13 +259,44 @@ def encode(
     if encoding == "blosc":
         return packed.to_blosc(array)
     if encoding == "text":
-        return str(array.item()).encode()
+        return _to_text(str(array.item()), name)
     if encoding not in ("png", "jpeg"):
         raise DataError(
             f"{name}: encoding {encoding!r} is no way to encode one array; use npy, blosc or png."
         )
     pixels = _channels_last(array, axes, name=name)
     return _to_png(pixels, name) if encoding == "png" else _to_jpeg(pixels, quality, name)
+
+
+def _to_text(text: str, name: str) -> bytes:
+    try:
+        return text_array(text, name=name).item().encode()  # type: ignore[no-any-return]
+    except UnicodeEncodeError as error:
+        raise DataError(
+            f"{name}: text that is no Unicode ({text[error.start : error.end]!a} at character "
+            f"{error.start}). Write the text again in UTF-8."
+        ) from error
+
+
+def text_array(text: str, *, name: str = "") -> Array:
+    """Return text as a Sample holds it: an array of no axes.
+
+    Raises
+    ------
+    DataError
+        If it ends in NUL, which numpy would drop.
+
+    Examples
+    --------
+    >>> text_array("a scan")
+    array('a scan', dtype='<U6')
+    """
+    if text.endswith("\0"):
+        raise DataError(
+            f"{name}: text that ends in the character NUL (0), which numpy's arrays of text do not keep. "
+            "Take the NULs off its end."
+        )
+    return np.array(text)
 
 
 def _channels_last(array: Array, axes: str | None, *, name: str) -> Array:
@@ -251,7 +364,7 @@ def cell_array(cell: Cell, field: Field, *, name: str = "", encoding: Encoding |
         return cell
     if encoding == "text" or (encoding is None and field.kind == "text"):
         with damage_named(name):
-            return np.array(bytes(cell).decode())
+            return text_array(bytes(cell).decode(), name=name)
     return decode(cell, field.axes, name=name, kind=field.kind)
 
 

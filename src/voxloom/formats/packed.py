@@ -21,7 +21,16 @@ from voxloom.errors import DataError
 from voxloom.formats.pixels import Data, placed
 from voxloom.sample import Array
 
-__all__ = ["BLOSC", "NPY", "array_header", "from_blosc", "from_npy", "to_blosc", "to_npy"]
+__all__ = [
+    "BLOSC",
+    "NPY",
+    "array_header",
+    "from_blosc",
+    "from_npy",
+    "is_whole_blosc",
+    "to_blosc",
+    "to_npy",
+]
 
 NPY = b"\x93NUMPY"
 BLOSC = b"VXBL\x01"
@@ -135,6 +144,19 @@ def from_blosc(data: Data, out: Array | None = None, *, name: str = "") -> Array
     if direct:
         return target
     return placed(target.astype(dtype.newbyteorder("="), copy=False), out, name=name)
+
+
+def is_whole_blosc(data: Data) -> bool:
+    """Whether all chunks of a packed array are there; raises as `array_header` does.
+
+    Examples
+    --------
+    >>> packed = to_blosc(np.arange(9))
+    >>> is_whole_blosc(packed)
+    True
+    """
+    (shape, _, dtype), place = array_header(data, len(BLOSC))
+    return sum(length for _, length in _chunks(data, place)) == prod(shape) * dtype.itemsize
 
 
 def _chunks(data: Data, place: int) -> list[tuple[Any, int]]:

@@ -13,15 +13,25 @@ from PIL.Image import DecompressionBombError
 from voxloom.errors import DataError, UnreadableImageError
 from voxloom.sample import Array
 
-__all__ = ["Data", "arranged", "damage_named", "native", "placed", "refuse_impossible", "unreadable"]
+__all__ = [
+    "DAMAGE",
+    "MOST_PIXELS",
+    "Data",
+    "arranged",
+    "damage_named",
+    "native",
+    "placed",
+    "refuse_impossible",
+    "unreadable",
+]
 
 Data = bytes | memoryview
 """The content of a file."""
 
-_MOST_PIXELS = 2**30  # a damaged header may claim anything, and memory is taken before the data is seen
-# What decoders raise on damaged files, as found by cutting and changing files byte by byte.
-# SyntaxError and EOFError are Pillow's words for them; its own limit is lower than ours for WebP alone.
-_DAMAGE = (
+MOST_PIXELS = 2**30
+"""Of one image: a damaged header may claim anything, and memory is taken before the data is seen."""
+
+DAMAGE = (
     OSError,
     ValueError,
     TypeError,
@@ -36,6 +46,11 @@ _DAMAGE = (
     struct.error,
     DecompressionBombError,
 )
+"""What decoders raise on damaged files, as found by cutting and changing files byte by byte.
+
+SyntaxError and EOFError are Pillow's words for them; its own limit is lower than ours for WebP alone.
+"""
+
 _CURE = "Write the file again from its origin, or take it out of the data."
 
 
@@ -51,7 +66,7 @@ def damage_named(name: str) -> Iterator[None]:
         yield
     except DataError:
         raise
-    except _DAMAGE as error:
+    except DAMAGE as error:
         raise unreadable(name, f"truncated or damaged ({type(error).__name__}: {error})") from error
 
 
@@ -82,8 +97,8 @@ def refuse_impossible(shape: tuple[int, ...], item: int, size: int, *, ratio: in
     can. Write the file again from its origin, or take it out of the data.
     """
     count, text = prod(shape), " x ".join(map(str, shape))
-    if count > _MOST_PIXELS:
-        raise unreadable(name, f"it claims to hold {text} pixels; at most {_MOST_PIXELS} are read")
+    if count > MOST_PIXELS:
+        raise unreadable(name, f"it claims to hold {text} pixels; at most {MOST_PIXELS} are read")
     if ratio is not None and count * item > ratio * size:
         raise unreadable(name, f"it claims to hold {text} pixels, more than its {size} bytes can")
 

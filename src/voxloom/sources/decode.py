@@ -13,6 +13,7 @@ import tifffile
 
 from voxloom.component import Component
 from voxloom.errors import DataError, MissingDataError, UnreadableImageError
+from voxloom.formats.pixels import DAMAGE, MOST_PIXELS
 from voxloom.sample import Array
 
 __all__ = ["ReadPolicy", "decode", "grey"]
@@ -21,20 +22,6 @@ __all__ = ["ReadPolicy", "decode", "grey"]
 _TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _PNG = b"\x89PNG\r\n\x1a\n"
 _LUMA = (0.299, 0.587, 0.114)  # weights of red, green and blue, ITU-R BT.601
-_MOST_PIXELS = 2**30  # a damaged header may claim anything, and memory is taken before the data is seen
-# What the decoders raise on damaged files, as found by cutting and changing files byte by byte.
-_DAMAGE = (
-    OSError,
-    ValueError,
-    TypeError,
-    RuntimeError,
-    LookupError,
-    ArithmeticError,
-    AttributeError,
-    AssertionError,
-    MemoryError,
-    struct.error,
-)
 
 
 class ReadPolicy(Component):
@@ -94,7 +81,7 @@ def decode(data: Path | bytes | memoryview, policy: ReadPolicy, name: str = "") 
         return _read_png(data.read_bytes() if isinstance(data, Path) else bytes(data), policy, name)
     except DataError:
         raise
-    except _DAMAGE as error:
+    except DAMAGE as error:
         raise UnreadableImageError(
             f"{name}: truncated or damaged ({type(error).__name__}: {error}). "
             "Write the file again from its origin, or take it out of the folder."
@@ -149,7 +136,7 @@ def _pixels(page: tifffile.TiffPage, name: str) -> Array:
 
 
 def _refuse_impossible(page: tifffile.TiffPage, file_size: int) -> None:
-    if int(np.prod(page.shape)) > _MOST_PIXELS:
+    if int(np.prod(page.shape)) > MOST_PIXELS:
         raise ValueError(f"it claims to hold {page.shape} pixels")
     if page.compression != 1 and len(page.dataoffsets) < np.prod(page.chunked):
         raise ValueError(f"{len(page.dataoffsets)} of its {np.prod(page.chunked)} strips or tiles are there")
@@ -178,7 +165,7 @@ def _chosen_page(tif: tifffile.TiffFile, name: str, policy: ReadPolicy) -> tifff
 
 def _read_png(data: bytes, policy: ReadPolicy, name: str) -> Array:
     width, height, depth, color = struct.unpack(">IIBB", data[16:26])
-    if width * height > _MOST_PIXELS:
+    if width * height > MOST_PIXELS:
         raise ValueError(f"it claims to hold {height} x {width} pixels")
     pixels: Array = imagecodecs.png_decode(data)
     if color == 0 and depth == 1:  # the decoder spreads 1 bit over 0 to 255

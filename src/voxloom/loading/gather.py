@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from voxloom.errors import DataError
 from voxloom.loading.batch import Batch, tensor_of
 from voxloom.loading.order import Share
 from voxloom.loading.ring import Memory, PinnedMemory, Ring
@@ -66,7 +67,9 @@ class Gatherer:
         learned = self._learned
         try:
             arrays = self._gathered_into({**self._fixed, **(learned or {})}, indices)
-        except (ValueError, TypeError):  # ours among them: perhaps this batch has not the shape of the first
+        except DataError:  # a sample that cannot be read has nothing to do with shapes
+            raise
+        except (ValueError, TypeError):  # SchemaError among them: perhaps it has not the shape of the first
             if not learned:
                 raise
             self._learned = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import time
 import warnings
 import weakref
@@ -29,8 +30,8 @@ class Loader:
 
     The batches are the same with any number of workers, after a resume, and (as a union over the
     ranks, for one global batch size) with any number of ranks: the order derives from
-    ``(seed, epoch)`` and the randomness of a sample from ``(seed, epoch, index)``. No global
-    generator is drawn from.
+    ``(seed, epoch)`` and the randomness of a sample from ``(seed, epoch, index)``, and from the
+    number of the draw where weights draw it more than once. No global generator is drawn from.
 
     Parameters
     ----------
@@ -68,8 +69,8 @@ class Loader:
     Raises
     ------
     ConfigError
-        If `order` is for another number of samples, or shuffles less than one batch; if `workers` is
-        neither.
+        If `order` is for another number of samples, or shuffles less than one batch; if another
+        argument is none of what it may be.
 
     Examples
     --------
@@ -106,8 +107,7 @@ class Loader:
             )
         if order.shuffle:
             order.checked_batches_per_epoch()
-        if workers not in ("thread", "process", None):
-            raise ConfigError(f"workers={workers!r}: expected 'thread', 'process' or None")
+        _refuse_unlikely(num_workers, prefetch, workers, start_method)
         self.order = order
         self._position = Position(order)
         self._batches = Batches(source, transform, order, seed, cache_rate)
@@ -120,6 +120,7 @@ class Loader:
             buffers=2 + num_workers * (prefetch + 1), pinned=pinned and not self._in_processes
         )
         self._options = _options(seed, num_workers, pinned, prefetch, start_method)
+        self._iteration: object = None  # the one that goes on
         self._running: list[Threads | DataLoader[Batch | Failure]] = []  # one, once it is started
         # The garbage collector would take a DataLoader apart in any order, and each worker would be
         # waited for in vain; this lets go of it as a whole, when the loader goes or the process ends.
@@ -137,22 +138,33 @@ class Loader:
     def __iter__(self) -> Iterator[Batch]:
         """Yield the batches from the current step to the end of its epoch.
 
-        Each batch counts as seen when it is handed out, whatever the workers have read ahead.
+        Each batch counts as seen when it is handed out, whatever the workers have read ahead. Of
+        several iterations the last to begin goes on; an earlier one then raises LoadingError, since
+        both would count the same steps.
 
         Raises
         ------
         VoxloomError
             What the source or a transform raised, from a worker too.
         LoadingError
-            If a worker process died or cannot be reached.
+            If a worker process died or cannot be reached, or the loader was closed meanwhile.
         """
+        self._iteration = iteration = object()
+        return self._iterated(iteration)
+
+    def _iterated(self, iteration: object) -> Iterator[Batch]:
         position = self._position
         steps, end = position.remaining(), position.epoch_end()
         for step, batch in zip(steps, self._read_ahead() if steps else (), strict=True):
             if isinstance(batch, Failure):
                 raise batch.error
-            position.step = end if step == steps[-1] else step + 1
+            position.step = step + 1
             yield batch
+            if self._iteration is not iteration:
+                raise LoadingError(
+                    "this iteration of the loader was overtaken: another was begun, or the loader was closed."
+                    " Begin a new one; it goes on where the loader stands."
+                )
         position.step = end
 
     def state_dict(self) -> dict[str, int]:
@@ -178,7 +190,8 @@ class Loader:
         self._position.load(state)
 
     def close(self) -> None:
-        """Stop the workers; a later iteration starts new ones."""
+        """Stop the workers, and the iteration that is under way; a later one starts new workers."""
+        self._iteration = None
         _end(self._running)
 
     def _read_ahead(self) -> Iterator[Batch | Failure]:
@@ -219,6 +232,17 @@ class Loader:
                 "because memory ran out: use fewer workers (num_workers) or a lower cache_rate, or read in "
                 "this process (num_workers=0)."
             ) from cause
+
+
+def _refuse_unlikely(num_workers: int, prefetch: int, workers: str | None, start_method: str | None) -> None:
+    for name, value, least in (("num_workers", num_workers, 0), ("prefetch", prefetch, 1)):
+        if not isinstance(value, int) or value < least:
+            raise ConfigError(f"{name}={value!r}: expected a whole number of at least {least}")
+    if workers not in ("thread", "process", None):
+        raise ConfigError(f"workers={workers!r}: expected 'thread', 'process' or None")
+    if start_method not in (*multiprocessing.get_all_start_methods(), None):
+        methods = ", ".join(multiprocessing.get_all_start_methods())
+        raise ConfigError(f"start_method={start_method!r}: expected one of {methods}, or None")
 
 
 def _end(running: list[Threads | DataLoader[Batch | Failure]]) -> None:

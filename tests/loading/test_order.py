@@ -190,3 +190,24 @@ def test_a_sample_of_no_weight_is_never_drawn():
     order = Order(length=4, batch_size=4, weights=[0, 1, 3, 0])
     drawn = [i for step in range(500) for i in order.batch(step).indices]
     assert np.bincount(drawn, minlength=4) / 2000 == pytest.approx([0, 0.25, 0.75, 0], abs=0.03)
+
+
+@given(st.integers(1, 60), st.integers(1, 9), st.integers(1, 5), st.integers(0, 5))
+def test_no_block_is_torn_apart_where_the_last_one_is_smaller(length, size, mixed, epoch):
+    order = Order(length=length, batch_size=length, shuffle="block", block_size=size, mixed_blocks=mixed)
+    blocks = [i // size for i in order.batch(epoch).indices]
+    sizes = {block: min(size, length - size * block) for block in range(-(-length // size))}
+    begin = 0
+    while begin < length:  # a window holds whole blocks, and as many as are mixed unless it is the last
+        end = begin
+        inside = set()
+        while end < length and (len(inside) < mixed or blocks[end] in inside):
+            inside.add(blocks[end])
+            end += 1
+        assert end - begin == sum(sizes[block] for block in inside)
+        begin = end
+
+
+def test_a_block_larger_than_the_data_takes_no_memory():
+    order = Order(length=5, batch_size=5, shuffle="block", block_size=10**12)
+    assert sorted(order.batch(0).indices) == [0, 1, 2, 3, 4]

@@ -67,6 +67,21 @@ def test_an_epoch_goes_on_in_other_batches_and_nothing_is_lost_or_seen_twice(opt
     assert len(seen) > options["length"] - (most_ranks if options["shuffle"] else 1)
 
 
+@given(st.integers(1, 50), st.lists(st.tuples(shapes, st.integers(0, 6)), min_size=1, max_size=4), st.data())
+def test_the_draws_of_weights_go_on_in_other_batches(length, walks, data):
+    weights = data.draw(st.lists(st.integers(0, 3), min_size=length, max_size=length).filter(any))
+    options, state, seen = {"length": length, "weights": weights}, None, []
+    for shape, steps in [*walks, ((1, 3), 99)]:
+        every = positions(options, shape, state)
+        if not every[0].order.batches_per_epoch or every[0].epoch:
+            return
+        place = every[0].state()["seen"]
+        seen += walk(every, steps)[1]
+        state = every[0].state()
+        draws = Order(**options, batch_size=length).batch(0).indices
+        assert sorted(seen[place:]) == sorted(draws[place : len(seen)])
+
+
 @given(settings, shapes, shapes, st.integers(0, 9))
 def test_with_padding_every_sample_is_seen_and_ranks_have_equal_numbers(options, one, other, steps):
     if not options["length"]:

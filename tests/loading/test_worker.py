@@ -56,6 +56,21 @@ def test_a_batch_is_what_the_transforms_make_with_the_generator_of_each_sample()
         np.testing.assert_array_equal(image.numpy(), (2 * index + drawn).astype("float32"))
 
 
+def test_a_sample_that_is_drawn_again_does_not_look_the_same_on_any_rank():
+    def order(**more):
+        return Order(length=6, seed=3, weights=[0, 0, 1, 0, 0, 0], **more)
+
+    def seen(order):
+        made = Batches(Numbers(), Transforms(), order, seed=3, cache_rate=0)
+        steps = range(order.batches_per_epoch)
+        return [image[0, 0, 0].item() for step in steps for image in made[order.place(step)]["image"]]
+
+    whole = seen(order(batch_size=4))
+    assert len(set(whole)) == 6
+    ranks = [seen(order(batch_size=1, world=2, rank=rank)) for rank in (0, 1)]
+    assert [ranks[0], ranks[1]] == [whole[0::2], whole[1::2]]
+
+
 def test_what_workers_get_can_be_pickled_with_its_cache():
     filled = batches(Transforms(), cache_rate=0.5)
     filled.cache.fill()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import lru_cache
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -26,7 +27,8 @@ def shuffled_in_blocks(length: int, seed: int, epoch: int, block_size: int, mixe
     """Return a permutation of blocks of neighbours, in which the samples of some blocks are mixed.
 
     Blocks lie at multiples of `block_size` in each epoch, so a block can be what a disk or an object
-    store gives in one read.
+    store gives in one read. The last one may be smaller; it is mixed as one of the blocks, wherever
+    it comes, so no other is torn apart.
 
     Parameters
     ----------
@@ -45,12 +47,14 @@ def shuffled_in_blocks(length: int, seed: int, epoch: int, block_size: int, mixe
     [3, 1, 2, 5, 4, 0, 11, 7, 9, 6, 8, 10]
     """
     rng = rng_for(seed, "blocks", epoch)
+    block_size = max(1, min(block_size, length))
     blocks = rng.permutation(-(-length // block_size))
     places = (blocks[:, None] * block_size + np.arange(block_size)).ravel()
     places = places[places < length]
-    window = block_size * mixed_blocks
-    for begin in range(0, length, window):
-        rng.shuffle(places[begin : begin + window])
+    ends = np.cumsum(np.minimum(block_size, length - blocks * block_size))
+    windows = [0, *ends[mixed_blocks - 1 :: mixed_blocks].tolist(), length]
+    for begin, end in pairwise(windows):
+        rng.shuffle(places[begin:end])
     return places
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from itertools import count
 from typing import Any, Protocol, cast
 
 import numpy as np
@@ -14,7 +15,7 @@ from voxloom.errors import ConfigError, VoxloomError
 from voxloom.loading.batch import Batch, collate
 from voxloom.loading.cache import Cache
 from voxloom.loading.gather import Gatherer, gathers
-from voxloom.loading.order import Order, Place
+from voxloom.loading.order import Order, Place, Share
 from voxloom.sample import Sample
 from voxloom.seeding import rng_for
 from voxloom.source import Map, Source
@@ -87,9 +88,18 @@ class Batches(Dataset["Batch | Failure"]):
             return self.gatherer.batch(share)
         samples = self.cache.__getitems__(share.indices)
         if self.random_part is not None:
-            rngs = (rng_for(self.seed, "transform", share.epoch, index) for index in share.indices)
+            rngs = (
+                rng_for(self.seed, "transform", share.epoch, *which) for which in self._which(place, share)
+            )
             samples = [_apply(self.random_part, *pair) for pair in zip(samples, rngs, strict=True)]
         return collate(samples, share)
+
+    def _which(self, place: Place, share: Share) -> Iterable[tuple[int, ...]]:
+        """Return what tells each sample from the others of its epoch."""
+        if self.order.weights is None:
+            return zip(share.indices)
+        # One that is drawn often should not look the same each time; draws count over all ranks.
+        return zip(share.indices, count(place.begin + self.order.rank, self.order.world))
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from voxloom.loading.cache import Progress
 from voxloom.loading.order import Order
 from voxloom.loading.position import Position
 from voxloom.loading.threads import Threads
-from voxloom.loading.worker import Batches, Failure, Pipeline, as_it_is, ignore_interrupts
+from voxloom.loading.worker import Batches, Failure, Pipeline, as_it_is, begin_worker
 from voxloom.seeding import stable_hash
 from voxloom.source import Source
 
@@ -266,7 +266,7 @@ def _options(
         "persistent_workers": True,
         "prefetch_factor": prefetch,
         "multiprocessing_context": start_method,
-        "worker_init_fn": ignore_interrupts,
+        "worker_init_fn": begin_worker,
     }
 
 

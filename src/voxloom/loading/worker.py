@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import atexit
+import os
 import signal
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -20,7 +22,7 @@ from voxloom.sample import Sample
 from voxloom.seeding import rng_for
 from voxloom.source import Map, Source
 
-__all__ = ["Batches", "Change", "Failure", "Pipeline", "as_it_is", "ignore_interrupts"]
+__all__ = ["Batches", "Change", "Failure", "Pipeline", "as_it_is", "begin_worker"]
 
 Change = Callable[[Sample, np.random.Generator], Sample]
 """What a transform is to the loader."""
@@ -142,10 +144,13 @@ def as_it_is(batch: Any) -> Any:
     return batch
 
 
-def ignore_interrupts(_worker: int) -> None:
+def begin_worker(_worker: int) -> None:
     """Leave Ctrl-C and SIGTERM, which reach the whole process group, to the parent.
 
     It knows what to save; workers end with it, since torch has each of them watch for that.
     """
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
+    # A spawned process ends as a program does, and the thread pools of libraries (pyarrow's) sometimes
+    # abort then; forked ones leave without, and have nothing to tidy up either.
+    atexit.register(os._exit, 0)

@@ -51,3 +51,40 @@ def test_a_batch_of_two_shapes_is_refused():
     assert both.gather([2, 3])["image"].shape == (2, 3, 6, 3)
     with pytest.raises(SchemaError, match=r"'image' differs .*\(3, 6, 3\)"):
         both.gather([0, 2])
+
+
+class Labelled(Counting):
+    """The same samples, whose field label is another one."""
+
+    def __init__(self, count, **label):
+        super().__init__(count)
+        self.label = label
+
+    @property
+    def schema(self):
+        return super().schema.replace(super().schema["label"].model_copy(update=self.label))
+
+
+@pytest.mark.parametrize(
+    ("label", "message"),
+    [
+        ({"categories": ("class1", "class0")}, r"different categories: .*'class1', 'class0'.*same class"),
+        ({"categories": ()}, "different categories"),
+        ({"kind": "mask"}, "different kind: 'class' in .* and 'mask' in"),
+        ({"axes": "c"}, "different axes"),
+    ],
+)  # fmt: skip
+def test_sources_whose_fields_mean_other_things_are_not_joined(label, message):
+    with pytest.raises(SchemaError, match=rf"'label' of sources to join has {message}"):
+        Concat([Counting(2), Labelled(2, **label)])
+
+
+def test_types_and_shapes_may_differ_between_joined_sources():
+    assert len(Concat([Counting(2), Labelled(2, dtype="uint8", shape=None)])) == 4
+
+
+@pytest.mark.parametrize("key", ["class0/000000.png", 1.5, None])
+def test_an_index_is_an_integer(joined, key):
+    with pytest.raises(TypeError, match=r"expected an index, an integer.*keys\.index\(key\).*by_key"):
+        joined[key]
+    assert joined[np.int64(-1)].key == joined[14].key

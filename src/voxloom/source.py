@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import bisect
+import operator
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import accumulate, chain
@@ -51,12 +52,31 @@ class Source(ABC):
     def __getitem__(self, index: int | slice) -> Sample | Subset:
         if isinstance(index, slice):
             return Subset(self, range(len(self))[index])
+        return self.read(self.place(index))
+
+    def place(self, index: int) -> int:
+        """Return where a sample lies, in [0, len); a negative index counts from the end.
+
+        Raises
+        ------
+        IndexError
+            If it lies outside.
+        TypeError
+            If it is no integer, for instance a key.
+        """
         length = len(self)
-        if not -length <= index < length:
+        try:
+            number = operator.index(index)
+        except TypeError as error:
+            raise TypeError(
+                f"sample {index!r} of a source of {length}: expected an index, an integer. For a key, look "
+                "its index up with source.keys.index(key); voxloom.loading.by_key(source, keys) takes many."
+            ) from error
+        if not -length <= number < length:
             raise IndexError(
-                f"sample {index} of a source of {length}: expected an index in [-{length}, {length})"
+                f"sample {number} of a source of {length}: expected an index in [-{length}, {length})"
             )
-        return self.read(int(index) % length)
+        return number % length
 
     def __getitems__(self, indices: Sequence[int]) -> list[Sample]:
         """Return several samples; sources that can gather in one go do so."""
@@ -105,7 +125,19 @@ class Source(ABC):
 
 
 class Concat(Source):
-    """Several sources of one schema, one after the other."""
+    """Several sources of one schema, one after the other.
+
+    Parameters
+    ----------
+    sources
+        At least one. Fields of one name are of one kind, and have the same axes and categories; dtype
+        and shape may differ.
+
+    Raises
+    ------
+    SchemaError
+        If there is none, or their fields do not fit together.
+    """
 
     def __init__(self, sources: Sequence[Source]) -> None:
         if not sources:
@@ -113,6 +145,7 @@ class Concat(Source):
         names = [tuple(source.schema) for source in sources]
         if len(set(names)) != 1:
             raise SchemaError(f"sources to join have different fields: {names}; expected the same in each")
+        _check_alike(sources)
         self.sources = tuple(sources)
         self._ends = list(accumulate(len(source) for source in sources))
         self._starts = [0, *self._ends[:-1]]
@@ -293,6 +326,35 @@ class Select(Source):
         """Return the chosen fields of sample `index` at rest."""
         cells = self.source.cells(index)
         return {name: cells[name] for name in self._schema}
+
+
+def _check_alike(sources: Sequence[Source]) -> None:
+    """Refuse fields that mean another thing in another source: class 0 must be one class."""
+    first = sources[0]
+    expected = first.schema
+    for other in sources[1:]:
+        for name, field in other.schema.items():
+            for what in ("kind", "axes", "categories"):
+                mine, theirs = getattr(expected[name], what), getattr(field, what)
+                if mine != theirs:
+                    raise SchemaError(
+                        f"field {name!r} of sources to join has different {what}: {_short(mine)} in "
+                        f"{first!r} and {_short(theirs)} in {other!r}. {_CURES[what]}"
+                    )
+
+
+_CURES = {
+    "kind": "Give fields that hold different things different names.",
+    "axes": "Bring them to the same axes first, for instance with Map.",
+    "categories": "Labels are numbers of these classes: give each source the same class list in the same "
+    "order (for folders, a folder for every class in each, be it empty), or renumber them with Map.",
+}
+
+
+def _short(value: object) -> str:
+    """Return a value as a message can hold it: of thousands of classes the first."""
+    told = repr(value)
+    return told if len(told) <= 200 else f"{told[:200]}..."
 
 
 def _stacked(name: str, samples: Sequence[Sample], out: Array | None) -> Array:

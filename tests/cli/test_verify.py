@@ -79,6 +79,7 @@ def test_an_unfinished_and_a_cut_store(call, store):
     assert "not a whole JSON file" in cut.err
     manifest.unlink()
     (store / "journal").mkdir()
+    (store / "journal" / "plan.json").touch()
     unfinished = call("verify", store)
     assert unfinished.code == 1
     assert "--resume" in unfinished.err

@@ -121,5 +121,6 @@ def test_a_manifest_that_cannot_be_read_is_raised(store, tmp_path):
         verify(store)
     manifest.unlink()
     (store / "journal").mkdir()
+    (store / "journal" / "plan.json").touch()
     with pytest.raises(UnfinishedStoreError):
         verify(store)

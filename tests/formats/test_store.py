@@ -254,7 +254,10 @@ def test_images_of_one_size_are_decoded_into_one_array(file_store):
 def test_what_is_no_store_says_so(tmp_path):
     with pytest.raises(MissingDataError, match=r"is no store: expected a file .*manifest\.json"):
         Store(tmp_path / "typo")
-    (tmp_path / "half" / "journal").mkdir(parents=True)
+    (tmp_path / "half" / "journal").mkdir(parents=True)  # of images, or whatever
+    with pytest.raises(MissingDataError, match="is no store"):
+        Store(tmp_path / "half")
+    (tmp_path / "half" / "journal" / "plan.json").touch()
     with pytest.raises(UnfinishedStoreError, match="--resume"):
         Store(tmp_path / "half")
     (tmp_path / "manifest.json").write_text('{"kind": "another"}')

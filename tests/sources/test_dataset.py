@@ -295,3 +295,34 @@ def test_arrays_come_back_bit_for_bit(array):
     found = DatasetSource([array])[0]["image"]
     assert found.dtype == array.dtype
     assert found.tobytes() == array.tobytes()
+
+
+class Numbered:
+    """Images of classes, with labels as numbers."""
+
+    def __init__(self, classes, label=0):
+        self.classes, self.label = classes, label
+
+    def __len__(self):
+        return 2
+
+    def __getitem__(self, index):
+        return PIXELS, self.label
+
+
+def test_classes_of_joined_datasets_are_kept_where_they_agree(caplog):
+    both = torch.utils.data.ConcatDataset([Numbered(["cat", "dog"]), Numbered(["cat", "dog"])])
+    assert DatasetSource(both).schema["label"].categories == ("cat", "dog")
+    part = torch.utils.data.Subset(both, [3])
+    assert DatasetSource(part).schema["label"].categories == ("cat", "dog")
+    assert not caplog.records
+    odd = torch.utils.data.ConcatDataset([Numbered(["cat", "dog"]), Numbered(["dog", "cat"])])
+    assert DatasetSource(odd).schema["label"].categories == ()
+    assert "give each dataset the same class list" in caplog.text
+
+
+@pytest.mark.parametrize("label", [2**63 + 1, np.uint64(2**64 - 1)])
+def test_a_class_number_that_is_too_large_is_refused(label):
+    with pytest.raises(SchemaError, match=r"label is \d+\. Expected the number of a class, up to"):
+        DatasetSource(Numbered([], label))[0]
+    assert DatasetSource(Numbered([], np.uint64(2**63 - 1)))[0]["label"] == 2**63 - 1

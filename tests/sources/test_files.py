@@ -12,6 +12,7 @@ from PIL import Image
 from voxloom.errors import ConfigError, DataError, MissingDataError, PairingError, SchemaError
 from voxloom.sample import Field
 from voxloom.sources import Files, FileSource, Values, class_folder, flat_folder, paired_folders
+from voxloom.sources.columns import kind_of
 from voxloom.sources.listing import key_of, list_tree, unique
 from voxloom.testing.sources import check_source
 
@@ -290,3 +291,50 @@ def test_a_folder_is_listed_without_a_look_at_its_files(tmp_path, monkeypatch):
     monkeypatch.setattr(os, "stat", lambda path, *a, **k: looked.append(path) or stat(path, *a, **k))
     assert len(list_tree(str(tmp_path)).files) == 20
     assert len(looked) == 1
+
+
+def test_one_field_in_the_form_that_is_asked_for(classes):
+    source = class_folder(classes)
+    path = source.path(3)
+    assert source.get(3, "image", "bytes") == path.read_bytes()
+    np.testing.assert_array_equal(source.get(3, "image"), PIXELS)
+    np.testing.assert_array_equal(source.get(-2, "image", "tensor").numpy(), PIXELS)
+    with source.get(3, "image", "pil") as image:
+        assert (image.size, image.mode) == ((5, 4), "RGB")
+    assert source.get(3, "label") == 2
+    with pytest.raises(SchemaError, match="no field 'imgae'"):
+        source.get(0, "imgae")
+    with pytest.raises(IndexError, match="of a source of 5"):
+        source.get(5, "image")
+    with pytest.raises(TypeError, match="expected an index"):
+        source.get("dog/a.png", "image")
+
+
+def test_scaled_jpegs_are_decoded_smaller_and_nothing_else(tmp_path):
+    large = np.kron(PIXELS, np.ones((16, 16, 1), np.uint8))  # 64 x 80
+    for name in ("image/1.jpg", "image/2.png", "mask/1.jpg", "mask/2.png"):
+        save(tmp_path / name, large if name.startswith("image") else large[..., 0])
+    source = paired_folders({name: tmp_path / name for name in ("image", "mask")})
+    scaled = source.scaled(16, 16)
+    assert [s["image"].shape for s in scaled] == [(16, 20, 3), (64, 80, 3)]
+    assert [s["mask"].shape for s in scaled] == [(64, 80), (64, 80)]
+    assert scaled.select("image")[0]["image"].shape == (16, 20, 3)
+    assert scaled.get(0, "image", "tensor").shape == (16, 20, 3)
+    assert source.scaled(17, 16)[0]["image"].shape == (32, 40, 3)
+    assert source[0]["image"].shape == (64, 80, 3)
+    assert scaled.cells(0) == source.cells(0)
+    assert pickle.loads(pickle.dumps(scaled))[0]["image"].shape == (16, 20, 3)
+    with pytest.raises(ConfigError, match="at least 1 pixel"):
+        source.scaled(0, 16)
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("mask", "mask"), ("MASKS", "mask"), ("label_fine", "mask"), ("imageMask2", "mask"), ("gt", "mask"),
+        ("Annotations", "mask"), ("seg-1", "mask"), ("instances", "mask"), ("segue", "image"),
+        ("masked", "image"), ("labelled", "image"), ("annotator", "image"), ("photo", "image"),
+    ],
+)  # fmt: skip
+def test_names_of_masks_are_whole_words(name, kind):
+    assert kind_of(name) == kind

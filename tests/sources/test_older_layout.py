@@ -5,6 +5,7 @@ import json
 import pickle
 import sys
 import tarfile
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import h5py
@@ -16,7 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from voxloom.errors import DataError, MissingDataError, MissingExtraError
+from voxloom.errors import DataError, MissingDataError, MissingExtraError, SchemaError
 from voxloom.sources import OlderFolder
 from voxloom.testing.sources import check_source
 
@@ -308,3 +309,30 @@ def test_damage_raises_errors_of_ours(tmp_path, write, data):
         pass
     finally:
         path.write_bytes(whole)
+
+
+@pytest.mark.parametrize("each", [1, 10**9])
+def test_metadata_that_claim_too_much_are_found_out_at_once(tmp_path, each):
+    for name in ("images", "labels", "metadata"):
+        (tmp_path / name).mkdir()
+    np.zeros((3, 4, 4), np.uint8).tofile(tmp_path / "images" / "images_0.npy")
+    np.arange(3).tofile(tmp_path / "labels" / "labels_0.npy")
+    facts = {"num_images_per_array": each, "len": 10**9, "mode": "L", "shape": [4, 4]}
+    (tmp_path / "metadata" / "metadata.json").write_text(json.dumps(facts))
+    started = time.monotonic()
+    with pytest.raises(
+        DataError, match=r"images_1\.npy, images_2\.npy, .* is missing|speak of 1000000000 rows"
+    ):
+        OlderFolder(tmp_path)
+    assert time.monotonic() - started < 20  # it was 200
+
+
+@pytest.mark.parametrize("write", [hdf5, parquet_v1])
+def test_a_class_number_that_is_too_large_is_refused(tmp_path, write):
+    for name in ("images", "labels", "metadata"):
+        (tmp_path / name).mkdir()
+    write(tmp_path, list(files()) if write is parquet_v1 else pixels(), np.full(COUNT, 2**63 + 1, np.uint64))
+    facts = {"num_images_per_array": EACH, "len": COUNT, "mode": "RGB", "shape": list(SIZE)}
+    (tmp_path / "metadata" / "metadata.json").write_text(json.dumps(facts))
+    with pytest.raises(SchemaError, match="a label of 9223372036854775809"):
+        OlderFolder(tmp_path)

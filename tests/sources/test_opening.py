@@ -178,3 +178,40 @@ def test_options_that_do_not_go_together(tmp_path):
         open_source(tmp_path, layout="clases")
     with pytest.raises(ConfigError, match="is no store"):
         open_source(tmp_path, verify=True)
+
+
+def test_a_name_that_is_too_long_names_nothing():
+    with pytest.raises(MissingDataError, match=r"x{200}\.\.\.: no such file or folder"):
+        voxloom.open("x" * 5000)
+    for layout in ("table", "tar", "flat", "classes", "older"):
+        with pytest.raises(DataError):
+            open_source(f"{'x' * 5000}.csv", layout=layout)
+
+
+def test_target_and_condition_are_pairs(tmp_path):
+    save(tmp_path, "Target/1.png", "Target/2.png", "condition/1.png", "condition/2.png")
+    source = open_source(tmp_path)
+    assert [(field.name, field.kind) for field in source.schema.values()] == [
+        ("target", "image"),
+        ("condition", "image"),
+    ]
+    assert list(open_source(tmp_path, layout="pairs").schema) == ["target", "condition"]
+
+
+def test_two_classes_that_may_be_pairs_are_told(tmp_path, caplog):
+    save(tmp_path, "ct/1.png", "ct/2.png", "mri/1.png", "mri/2.png")
+    assert open_source(tmp_path).schema["label"].categories == ("ct", "mri")
+    assert 'fields={"target": "ct", "condition": "mri"}' in caplog.text
+    caplog.clear()
+    save(tmp_path, "mri/3.png")
+    open_source(tmp_path)
+    assert not caplog.text
+
+
+def test_labels_in_a_file_are_no_older_layout(tmp_path):
+    save(tmp_path, "images/1.png", "metadata/1.png")
+    (tmp_path / "labels").touch()
+    (tmp_path / "metadata" / "metadata.json").write_text("{}")
+    assert open_source(tmp_path).schema["label"].categories == ("images", "metadata")
+    with pytest.raises(MissingDataError, match="no folder of the Dataset Conversion Library"):
+        open_source(tmp_path, layout="older")

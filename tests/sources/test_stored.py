@@ -13,7 +13,7 @@ from voxloom.sample import Field, Sample, Schema
 from voxloom.source import Concat, Source
 from voxloom.sources import ImageFolder, Layout, PairFolder, Parts, ReadPolicy, Split, write_image
 from voxloom.sources.files import class_folder, flat_folder, paired_folders
-from voxloom.sources.stored import MatchedImages, StoredImages, images_at, pairs_at, store_at
+from voxloom.sources.stored import MatchedImages, StoredImages, images_at, is_store, pairs_at, store_at
 from voxloom.testing.images import snapshot, write_pairs
 from voxloom.testing.stores import Counting, write_store
 
@@ -252,6 +252,7 @@ def test_an_empty_store_trains_nothing(shared, tmp_path):
 
 def test_a_store_that_is_not_whole_is_told(tmp_path):
     (tmp_path / "half" / "journal").mkdir(parents=True)
+    (tmp_path / "half" / "journal" / "plan.json").touch()
     with pytest.raises(UnfinishedStoreError, match="--resume"):
         Layout().images(tmp_path / "half")
     store = write_store(tmp_path / "store", Counting(2))
@@ -306,3 +307,14 @@ def test_files_of_other_kinds_are_read_from_a_store(tmp_path):
     (tmp_path / "ct" / "1.jpg").write_bytes(encode(grey, "jpeg"))
     store = write_store(tmp_path / "store", flat_folder(tmp_path / "ct"), encodings={"image": "file"})
     assert images_at(store)[0]["image"].shape == (1, 8, 8)
+
+
+def test_a_folder_named_journal_makes_no_store(tmp_path):
+    data = write_pairs(tmp_path / "data", 3, size=(6, 5))
+    (data / "journal").mkdir()
+    (data / "journal" / "notes.txt").touch()
+    assert not is_store(data)
+    assert store_at(data) is None
+    assert equal(Layout().pairs(data), paired(data))
+    (data / "journal" / "plan.json").touch()
+    assert is_store(data)

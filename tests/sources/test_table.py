@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from voxloom.errors import ConfigError, DataError, MissingDataError, MissingExtraError
+from voxloom.errors import ConfigError, DataError, MissingDataError, MissingExtraError, SchemaError
 from voxloom.sample import Field
 from voxloom.sources import table
 from voxloom.testing.sources import check_source
@@ -175,3 +175,75 @@ def test_what_is_written_is_read(root, numbers, text):
     source = table(write(root, content.getvalue()))
     assert [float(source[i]["number"]) for i in range(len(source))] == numbers
     assert source[0]["text"] == f"<{text}>"
+
+
+def images(root, rows, header):
+    """Write a table whose rows all name one image, with keys of their own."""
+    text = "".join(f"k{number},img/1.png,{row}\n" for number, row in enumerate(rows))
+    return table(write(root, f"key,image,{header}\n{text}"))
+
+
+@pytest.mark.parametrize(
+    "cells",
+    [
+        ["12345678901234567890", "12345678901234567891"],  # float64 would make them one
+        ["9223372036854775808", "1"],
+        ["1.9", "1.10"],
+        ["1e400", "1"],
+        ["1e-400", "1"],
+        ["9007199254740993.0", "1.5"],
+        ["nan", "inf"],
+        ["0.12345678901234567891", "1"],
+        ["1e99999999999999999999", "1e-99999999999999999999"],
+        ["\u0663", "4"],
+    ],
+)
+def test_numbers_that_would_lose_a_digit_stay_text(root, cells):
+    source = images(root, cells, "x")
+    assert source.schema["x"].kind == "text"
+    assert [str(sample["x"]) for sample in source] == cells
+
+
+@pytest.mark.parametrize(
+    ("cells", "dtype"),
+    [
+        (["9223372036854775807", "-9223372036854775808"], "int64"),
+        (["0.50", "1.00"], "float64"),
+        (["1.000000000000000056e-01", "2.000000000000000000e+00"], "float64"),  # as numpy.savetxt writes
+        (["1.0", "1.25", "1e+16"], "float64"),
+        (["nan", "-inf", "2.5"], "float64"),
+        (["-0", "1"], "float64"),
+    ],
+)
+def test_numbers_that_lose_nothing_are_numbers(root, cells, dtype):
+    source = images(root, cells, "x")
+    assert source.schema["x"].dtype == dtype
+    assert [repr(float(sample["x"])) for sample in source] == [repr(float(cell)) for cell in cells]
+
+
+def test_keys_and_paths_are_never_numbers(root):
+    for name in ("1.10", "1.1"):
+        Image.new("L", (5, 4)).save(root / name, "png")
+    assert table(write(root, "key,image\n1.10,img/1.png\n1.1,img/1.png\n")).keys == ["1.10", "1.1"]
+    assert table(write(root, "scan\n1.10\n1.1\n"), images=["scan"]).keys == ["1.10", "1.1"]
+
+
+@pytest.mark.parametrize("cells", [["1.10", "1.1"], ["nan", "inf"], ["007", "7"], ["1" * 20, "1"]])
+def test_names_of_classes_are_kept_as_written(root, cells):
+    source = images(root, cells, "label")
+    assert source.schema["label"].categories == tuple(sorted(cells))
+    assert [source.schema["label"].categories[int(sample["label"])] for sample in source] == cells
+
+
+def test_a_class_number_that_is_too_large_is_refused(root):
+    content = pa.table(
+        {"image": ["img/1.png", "img/2 b.png"], "label": pa.array([1, 2**63 + 1], pa.uint64())}
+    )
+    pyarrow.parquet.write_table(content, root / "t.parquet")
+    with pytest.raises(SchemaError, match="row 1 of column 'label' is 9223372036854775809"):
+        table(root / "t.parquet")
+
+
+def test_a_number_is_no_path_though_a_file_has_its_name(root):
+    Image.new("L", (5, 4)).save(root / "3", "png")
+    assert table(write(root, "image,age\nimg/1.png,3\n")).schema["age"].kind == "attribute"

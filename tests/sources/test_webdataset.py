@@ -12,6 +12,7 @@ from PIL import Image
 from voxloom.errors import DataError, MissingDataError, SchemaError
 from voxloom.sources import TarFolder
 from voxloom.testing.sources import check_source
+from voxloom.testing.stores import Counting, write_store
 
 
 def write(path, members):
@@ -168,3 +169,37 @@ def test_damage_raises_errors_of_ours(tmp_path, place, value, cut):
         source = TarFolder(tmp_path / "a.tar")
         for index in range(len(source)):
             source[index]
+
+
+def test_keys_of_our_shards_are_read_back(tmp_path):
+    """A store of tars, its shards alone, and a store made of those: one set of keys."""
+    keys = ["cat/1.jpg", "100%", "../x", "__a__/b", "a\nb", "é.png"]
+    store = write_store(tmp_path / "store", Keyed(keys), format="tar")
+    source = TarFolder(store / "shards")
+    assert sorted(source.keys) == sorted(keys)
+    assert {sample.key: int(sample["label"]) for sample in source} == {key: i for i, key in enumerate(keys)}
+
+
+class Keyed(Counting):
+    """Samples with these keys."""
+
+    def __init__(self, keys):
+        super().__init__(len(keys), classes=len(keys))
+        self.named = keys
+
+    @property
+    def keys(self):
+        return self.named
+
+
+def test_keys_of_others_stay_as_they_are(tmp_path):
+    write(tmp_path / "0.tar", sample("50%2Eoff", 1) + sample("100%", 2))
+    assert TarFolder(tmp_path).keys == ["50%2Eoff", "100%"]
+    write(tmp_path / "0.tar", sample("%FF", 1))
+    assert TarFolder(tmp_path).keys == ["%FF"]
+
+
+def test_an_integer_that_is_too_large_is_refused(tmp_path):
+    write(tmp_path / "0.tar", [("a.cls", b"9223372036854775808")])
+    with pytest.raises(SchemaError, match=r"label of 'a' is 9223372036854775808"):
+        TarFolder(tmp_path)[0]

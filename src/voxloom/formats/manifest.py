@@ -132,7 +132,7 @@ class Manifest(Component):
         try:
             text = path.read_bytes()
         except (FileNotFoundError, NotADirectoryError) as error:
-            if (store / JOURNAL).is_dir():
+            if (store / JOURNAL / "plan.json").is_file():  # a folder named journal may hold anything
                 raise UnfinishedStoreError(
                     f"{store} is a store whose conversion has not ended: it has no {MANIFEST} yet. If no "
                     "process writes it any more, give the same `voxloom convert` command again with --resume."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -13,6 +14,12 @@ from voxloom.formats.encoding import decode, header
 from voxloom.sample import Array, Field, Kind, Schema
 
 __all__ = ["Files", "Values", "axes_of", "file_field", "kind_of", "read_bytes", "size_of", "told_by"]
+
+_WORDS = re.compile(r"[^\W\d_A-Z]+|[A-Z][^\W\d_A-Z]+|[A-Z]+(?![^\W\d_A-Z])")
+_MASK_WORDS = {
+    "annot", "annotation", "annotations", "gt", "instance", "instances", "label", "labels", "mask", "masks",
+    "seg", "segmentation", "segmentations",
+}  # fmt: skip
 
 StrPath = str | os.PathLike[str]
 
@@ -112,14 +119,15 @@ def axes_of(shape: tuple[int, ...]) -> str:
 
 
 def kind_of(name: str) -> Kind:
-    """Return ``mask`` for names of masks (mask, label, annotation, segmentation ...), else ``image``.
+    """Return ``mask`` where a word of the name means masks (mask, label, seg, gt ...), else ``image``.
 
     Examples
     --------
-    >>> kind_of("masks"), kind_of("label_fine"), kind_of("photo")
-    ('mask', 'mask', 'image')
+    >>> kind_of("masks"), kind_of("label_fine"), kind_of("toothMask2"), kind_of("segue")
+    ('mask', 'mask', 'mask', 'image')
     """
-    return "mask" if name.lower().startswith(("mask", "label", "annot", "seg", "instance")) else "image"
+    words = {word.lower() for word in _WORDS.findall(name)}
+    return "mask" if words & _MASK_WORDS else "image"
 
 
 def file_field(name: str, kind: Kind, samples: int, cell: Callable[[int], tuple[bytes, str]]) -> Field:

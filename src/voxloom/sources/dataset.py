@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Mapping, Sequence
 from functools import cached_property
@@ -19,6 +20,8 @@ from voxloom.sources.listing import key_of
 from voxloom.sources.unread import unread_bytes
 
 __all__ = ["DatasetSource", "MapDataset"]
+
+_log = logging.getLogger(__name__)
 
 _LABEL_NAMES = {"label", "labels", "target", "class", "category"}
 _ACCEPTED = "Expected arrays, tensors, PIL images, strings, bytes or numbers"
@@ -48,7 +51,8 @@ class DatasetSource(Source):
     ----------
     dataset
         Anything with ``len`` and ``[index]``; it is asked for an item each time one is read. Class names
-        are taken from its ``class_to_idx``, ``classes`` or ``categories``, keys from the paths in its
+        are taken from its ``class_to_idx``, ``classes`` or ``categories``, or those of the datasets that
+        torch's Subset and ConcatDataset hold, where they all agree; keys from the paths in its
         ``samples``, ``imgs`` or ``paths``; otherwise a key is the index.
 
     Raises
@@ -238,6 +242,8 @@ def _label(value: Any, classes: tuple[str, ...], place: str) -> Array:
     array = _array(value, "class", place)
     if array.ndim or array.dtype.kind not in "iub":
         raise SchemaError(f"{place} is {array.dtype} of shape {array.shape}. Expected one integer, a class.")
+    if array > np.iinfo(np.int64).max:
+        raise SchemaError(f"{place} is {array}. Expected the number of a class, up to 2**63 - 1.")
     return array.astype(np.int64)
 
 
@@ -252,7 +258,23 @@ def _class_names(dataset: Any) -> tuple[str, ...]:
         if isinstance(names_in_order, Sequence) and all(isinstance(n, str) for n in names_in_order):
             return tuple(names_in_order)
     inner = getattr(dataset, "dataset", None)  # torch's Subset tells nothing itself
-    return _class_names(inner) if inner is not None else ()
+    if inner is not None:
+        return _class_names(inner)
+    parts = getattr(dataset, "datasets", None)  # nor does its ConcatDataset
+    return _common_names(parts) if isinstance(parts, list | tuple) else ()
+
+
+def _common_names(datasets: Sequence[Any]) -> tuple[str, ...]:
+    """Return the names of the classes where all datasets have the same."""
+    found = dict.fromkeys(_class_names(dataset) for dataset in datasets)
+    if len(found) > 1:
+        told = " and ".join(str(names[:10]) if names else "none" for names in list(found)[:3])
+        _log.warning(
+            "the datasets that are joined have different classes: %s. Their labels are taken as bare "
+            "numbers, and one number may mean two classes: give each dataset the same class list.",
+            told,
+        )
+    return next(iter(found), ()) if len(found) == 1 else ()
 
 
 def _keys(dataset: Any, count: int) -> list[str]:

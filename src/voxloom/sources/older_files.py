@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from voxloom.errors import DataError, MissingExtraError
+from voxloom.errors import DataError, MissingExtraError, SchemaError
 from voxloom.sample import Array, Cell
 
 __all__ = [
@@ -23,6 +23,7 @@ __all__ = [
     "OlderColumn",
     "RawColumn",
     "TarColumn",
+    "as_classes",
     "mismatch",
     "named",
     "open_hdf5",
@@ -94,7 +95,7 @@ class RawColumn(OlderColumn):
             np.fromfile(path, self.dtype, rows, offset=start)
             for path, start, rows in zip(self.paths, self.starts, self.rows, strict=True)
         ]
-        return np.concatenate(parts).astype(np.int64)
+        return as_classes(np.concatenate(parts), self.paths[0])
 
 
 def open_raw(paths: Sequence[str], rows: Sequence[int], size: tuple[int, int], *, labels: bool) -> RawColumn:
@@ -188,7 +189,7 @@ def open_tars(paths: Sequence[str], rows: Sequence[int]) -> TarColumn:
                 for info in tar
                 if (match := re.fullmatch(r"image_(\d+)", info.name)) and info.isreg()
             }
-        if sorted(found) != list(range(count)):
+        if len(found) != count or sorted(found) != list(range(count)):
             raise mismatch(path, len(found), count)
         place = np.array([found[row] for row in range(count)], np.int64).reshape(count, 2)
         if count and place.sum(axis=1).max() > os.stat(path).st_size:
@@ -219,7 +220,16 @@ class JsonColumn(OlderColumn):
         odd = next((value for value in self.values if type(value) is not int), None)
         if odd is not None:
             raise DataError(f"{self.paths[0]}: a label {odd!r} among the labels. Expected integers.")
-        return np.array(self.values, np.int64)
+        return as_classes(self.values, self.paths[0])
+
+
+def as_classes(values: Array | Sequence[int], path: str) -> Array:
+    """Return labels as int64, or refuse what it cannot hold."""
+    most = np.iinfo(np.int64).max
+    labels = np.asarray(values)
+    if labels.dtype.kind in "uO" and len(labels) and not -most - 1 <= min(labels) <= max(labels) <= most:
+        raise SchemaError(f"{path}: a label of {max(labels)}. Expected numbers of classes, up to 2**63 - 1.")
+    return labels.astype(np.int64)
 
 
 def mismatch(path: str, found: int, expected: int) -> DataError:

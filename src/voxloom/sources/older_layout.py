@@ -7,8 +7,9 @@ import json
 import logging
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cached_property
+from itertools import islice
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -18,6 +19,7 @@ from pydantic import Field as Setting
 
 from voxloom.errors import DataError, MissingDataError
 from voxloom.formats.encoding import cell_array
+from voxloom.keys import Keys
 from voxloom.sample import Cell, Field, Kind, Sample, Schema
 from voxloom.source import Source
 from voxloom.sources.columns import file_field, told_by
@@ -102,7 +104,7 @@ class OlderFolder(Source):
         self.mode = facts.mode
         self._names: tuple[str, ...] = ("image", "label")
         self._each = facts.num_images_per_array
-        self._keys = [f"{index:0{len(str(facts.len - 1))}d}" for index in range(facts.len)]
+        self._count, self._digits = facts.len, len(str(facts.len - 1))
         self._images = _column(self.folder, "images", facts)
         self._masks = _column(self.folder, "labels", facts)
         self._labels = self._masks.numbers()
@@ -121,9 +123,22 @@ class OlderFolder(Source):
         return Schema([self._field(name) for name in self._names])
 
     @property
-    def keys(self) -> list[str]:
+    def keys(self) -> Sequence[str]:
         """The number of each sample, with leading zeros: the library kept no names."""
-        return self._keys
+        return Keys(self._count, self._key)
+
+    @property
+    def files(self) -> list[Path]:
+        """All files that samples are read from."""
+        columns = (*self._images.paths, *self._masks.paths)
+        facts = (self.folder / _METADATA, self.folder / _MAPPING)
+        return [*map(Path, columns), *(path for path in facts if path.exists())]
+
+    def __len__(self) -> int:
+        return self._count
+
+    def _key(self, index: int) -> str:
+        return f"{index:0{self._digits}d}"
 
     def cells(self, index: int) -> Mapping[str, Cell]:
         """Return sample `index` as it lies there: bytes where a file was stored, arrays otherwise."""
@@ -142,7 +157,7 @@ class OlderFolder(Source):
             name: cell_array(cell, schema[name], name=self._place(name, index))
             for name, cell in self.cells(index).items()
         }
-        return Sample(self._keys[index], told_by(arrays, schema), arrays)
+        return Sample(self._key(index), told_by(arrays, schema), arrays)
 
     def select(self, *names: str) -> Source:
         """Return the same samples with these fields alone; the other is not read."""
@@ -186,7 +201,8 @@ def is_older(path: StrPath) -> bool:
     >>> is_older("no-such-folder")
     False
     """
-    return all(os.path.exists(os.path.join(path, part)) for part in ("images", "labels", _METADATA))
+    folders = all(os.path.isdir(os.path.join(path, part)) for part in ("images", "labels"))
+    return folders and os.path.exists(os.path.join(path, _METADATA))
 
 
 def _metadata(folder: Path) -> _Metadata:
@@ -213,8 +229,9 @@ def _column(folder: Path, name: str, facts: _Metadata) -> OlderColumn:
     """Open the files of one column, and check that they hold as many rows as the metadata say."""
     each = facts.num_images_per_array
     # total_num_arrays is not asked: it is one too low in some folders that are whole
+    suffix, paths = _files(folder / name, name, -(-facts.len // each))
+    # behind the check of the files: damaged metadata may speak of any number of samples
     rows = [min(each, facts.len - start) for start in range(0, facts.len, each)]
-    suffix, paths = _files(folder / name, name, len(rows))
     if suffix == "npy":
         if facts.shape is None:
             raise DataError(f"{folder / _METADATA}: no shape, and arrays without a header beside it.")
@@ -237,10 +254,10 @@ def _files(folder: Path, name: str, count: int) -> tuple[str, list[str]]:
         what = " and ".join(f".{suffix}" for suffix in sorted(found)) or "none"
         raise MissingDataError(f"{folder}: expected files {name}_0 and so on of one kind; found {what}.")
     ((suffix, files),) = found.items()
-    missing = [f"{name}_{number}.{suffix}" for number in range(count) if number not in files]
+    missing = list(islice((f"{name}_{number}.{suffix}" for number in range(count) if number not in files), 5))
     if missing:
         raise MissingDataError(
-            f"{folder}: {', '.join(missing[:5])} is missing, and the metadata speak of {count} files. "
+            f"{folder}: {', '.join(missing)} is missing, and the metadata speak of {count} files. "
             "Restore it, or convert the images again."
         )
     if len(files) > count:

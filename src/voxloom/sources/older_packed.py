@@ -6,11 +6,9 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import numpy as np
-
 from voxloom.errors import DataError, MissingExtraError
 from voxloom.sample import Array
-from voxloom.sources.older_files import DAMAGE, OlderColumn, mismatch, named
+from voxloom.sources.older_files import DAMAGE, OlderColumn, as_classes, mismatch, named
 
 __all__ = ["PackedColumn", "open_packed"]
 
@@ -83,7 +81,7 @@ class PackedColumn(OlderColumn):
             odd = next((value for value in parts if type(value) is not int), 0)
             if odd != 0:
                 raise DataError(f"{path}: a label {odd!r} among the labels. Expected integers.")
-        return np.array(parts, np.int64)
+        return as_classes(parts, self.paths[0])
 
 
 class _IpcBatches:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 from collections.abc import Callable, Mapping
@@ -9,13 +10,13 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from voxloom.errors import ConfigError, DataError, MissingDataError
-from voxloom.formats.manifest import JOURNAL, MANIFEST, Manifest
 from voxloom.formats.store import Store
 from voxloom.registry import did_you_mean
 from voxloom.source import Source
 from voxloom.sources.files import class_folder, flat_folder, paired_folders
 from voxloom.sources.listing import is_image, list_folder
 from voxloom.sources.older_layout import OlderFolder, is_older
+from voxloom.sources.stored import is_store
 from voxloom.sources.table import TABLE_SUFFIXES, table
 from voxloom.sources.webdataset import TarFolder
 
@@ -26,6 +27,9 @@ OpenAs = Literal["auto", "classes", "flat", "pairs", "store", "table", "tar", "o
 
 StrPath = str | os.PathLike[str]
 
+_log = logging.getLogger(__name__)
+
+_SHOWN = 200  # letters of a path that a message shows
 _MASKS = re.compile(r"(masks?|labels?|annotations?|segmentations?)([-_ ].*)?", re.IGNORECASE)
 _PARTS = {"train", "training", "val", "valid", "validation", "test", "testing", "eval"}
 
@@ -41,7 +45,8 @@ def open_source(
         Where the data lies.
     layout
         What it is: ``store``; ``classes``, a folder for each class; ``flat``, images in one folder;
-        ``pairs``, folders whose files belong together by their stems; ``table``, a CSV, TSV or Parquet file;
+        ``pairs``, folders whose files belong together by their stems, such as images and masks, or target
+        and condition; ``table``, a CSV, TSV or Parquet file;
         ``tar``, WebDataset's shards; ``older``, a folder of the Dataset Conversion Library. ``auto`` looks,
         and refuses what could be meant in two ways.
     fields
@@ -82,8 +87,9 @@ def open_source(
         raise ConfigError(f"layout {layout!r}. Known: {known}.{did_you_mean(layout, get_args(OpenAs))}")
     if fields is not None and layout not in ("auto", "pairs"):
         raise ConfigError(f"fields={dict(fields)} with layout {layout!r}: fields name the folders of pairs.")
-    if not path.exists():
-        raise MissingDataError(f"{path}: no such file or folder. Expected a store, images, a table or tars.")
+    if not os.path.exists(path):  # Path.exists raises on names that are too long
+        told = str(path) if len(str(path)) <= _SHOWN else f"{str(path)[:_SHOWN]}..."
+        raise MissingDataError(f"{told}: no such file or folder. Expected a store, images, a table or tars.")
     found = ("pairs" if fields is not None else _looked_up(path)) if layout == "auto" else layout
     if verify and found != "store":
         raise ConfigError(f"{path} is no store, and verify checks the digests of a store alone.")
@@ -105,7 +111,7 @@ def _looked_up(path: Path) -> str:
     """Return the layout of what lies at a path."""
     if not path.is_dir():
         return _of_file(path)
-    if _is_store(path):
+    if is_store(path):
         return "store"
     if is_older(path):
         return "older"
@@ -127,17 +133,6 @@ def _of_file(path: Path) -> str:
     )
 
 
-def _is_store(path: Path) -> bool:
-    """Whether a folder is a store, whole or half made; a damaged one raises."""
-    if not (path / MANIFEST).exists() and not (path / JOURNAL / "plan.json").exists():
-        return False
-    try:
-        Manifest.read(path)
-    except MissingDataError:  # the manifest of something else
-        return False
-    return True
-
-
 def _of_folder(path: Path, tars: list[str], tables: list[str]) -> str:
     direct = list_folder(str(path))
     classes = [name for name in direct.folders if _holds_images(path / name)]
@@ -157,8 +152,10 @@ def _of_folder(path: Path, tars: list[str], tables: list[str]) -> str:
         )
     if len(chosen) > 1 or (set(map(str.lower, classes)) <= _PARTS and classes):
         raise DataError(_ambiguous(path, found, chosen, tables))
-    if chosen == ["classes"] and _mask_folder(path, classes) is not None:
-        return "pairs"
+    if chosen == ["classes"]:
+        if _paired(path, classes) is not None:
+            return "pairs"
+        _hint_at_pairs(path, classes)
     return chosen[0]
 
 
@@ -184,24 +181,48 @@ def _ambiguous(path: Path, found: str, chosen: list[str], tables: list[str]) -> 
     return f"{path}: could be meant in more than one way: found {found}. Open it with {' or '.join(ways)}."
 
 
-def _mask_folder(path: Path, folders: list[str]) -> str | None:
-    """Return the folder of masks, if there are two and their files belong together."""
-    masks = [name for name in folders if _MASKS.fullmatch(name)]
-    if len(folders) != 2 or len(masks) != 1:
+def _paired(path: Path, folders: list[str]) -> dict[str, str] | None:
+    """Return the folder of each field, if there are two that their names pair and they share stems."""
+    if len(folders) != 2:
         return None
-    stems = [{os.path.splitext(file)[0] for file in list_folder(str(path / name)).files} for name in folders]
-    return masks[0] if stems[0] & stems[1] else None
+    named = {name.lower(): name for name in folders}
+    masks = [name for name in folders if _MASKS.fullmatch(name)]
+    if set(named) == {"target", "condition"}:
+        fields = {"target": named["target"], "condition": named["condition"]}
+    elif len(masks) == 1:
+        fields = {"image": next(name for name in folders if name != masks[0]), "mask": masks[0]}
+    else:
+        return None
+    one, other = (_stems(path / name) for name in folders)
+    return fields if one & other else None
+
+
+def _hint_at_pairs(path: Path, folders: list[str]) -> None:
+    """Say that two classes whose files have the same names may be pairs."""
+    if len(folders) != 2:
+        return
+    one, other = (_stems(path / name) for name in folders)
+    if one and one == other:
+        first, second = folders
+        _log.warning(
+            "%s: %s and %s are taken as two classes, and their files have the same names. If they belong "
+            'together, open them as pairs: fields={"target": "%s", "condition": "%s"}, or rename the '
+            "folders to target and condition, or to images and masks.",
+            path, first, second, first, second,
+        )  # fmt: skip
+
+
+def _stems(folder: Path) -> set[str]:
+    return {os.path.splitext(file)[0] for file in list_folder(str(folder)).files}
 
 
 def _pairs(path: Path, fields: Mapping[str, str] | None) -> Source:
     if fields is None:
         folders = list_folder(str(path)).folders
-        masks = _mask_folder(path, folders)
-        if masks is None:
-            raise DataError(
-                f"{path}: which folders belong together? Found {', '.join(folders) or 'none'}. Name the "
-                'folder of each field, for instance fields={"image": "images", "mask": "masks"}.'
-            )
-        image = next(name for name in folders if name != masks)
-        fields = {"image": image, "mask": masks}
+        fields = _paired(path, folders)
+    if fields is None:
+        raise DataError(
+            f"{path}: which folders belong together? Found {', '.join(folders) or 'none'}. Name the "
+            'folder of each field, for instance fields={"image": "images", "mask": "masks"}.'
+        )
     return paired_folders({name: path / folder for name, folder in fields.items()})

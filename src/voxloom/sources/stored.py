@@ -6,13 +6,13 @@ import os
 import unicodedata
 from collections.abc import Mapping, Sequence
 from functools import cached_property, lru_cache
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 
 from voxloom.errors import ConfigError, DataError, MissingDataError
 from voxloom.formats.encoding import cell_array
-from voxloom.formats.manifest import JOURNAL, MANIFEST
+from voxloom.formats.manifest import JOURNAL, MANIFEST, Manifest
 from voxloom.formats.store import Store
 from voxloom.registry import did_you_mean
 from voxloom.sample import Field, Sample, Schema
@@ -181,8 +181,23 @@ class MatchedImages(Source):
 
 
 def is_store(path: StrPath) -> bool:
-    """Return whether a store lies at `path`, or one that is still being written."""
-    return os.path.isfile(os.path.join(path, MANIFEST)) or os.path.isdir(os.path.join(path, JOURNAL))
+    """Return whether a store lies at `path`, or one that is still being written; a damaged one counts too.
+
+    Examples
+    --------
+    >>> is_store("no-such-folder")
+    False
+    """
+    begun = (MANIFEST, os.path.join(JOURNAL, "plan.json"))  # a folder named journal may hold anything
+    if not any(os.path.isfile(os.path.join(path, name)) for name in begun):
+        return False
+    try:
+        Manifest.read(Path(path))
+    except MissingDataError:  # another program's manifest.json
+        return False
+    except DataError:
+        return True
+    return True
 
 
 def store_at(path: StrPath) -> Store | None:
@@ -193,12 +208,7 @@ def store_at(path: StrPath) -> Store | None:
     UnfinishedStoreError, DamagedStoreError
         If one lies there that is not whole.
     """
-    if not is_store(path):
-        return None
-    try:
-        return Store(path)
-    except MissingDataError:
-        return None  # another program's manifest.json
+    return Store(path) if is_store(path) else None
 
 
 def images_at(

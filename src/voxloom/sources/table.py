@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import csv
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from voxloom.errors import ConfigError, DataError, MissingDataError, MissingExtraError
+from voxloom.errors import ConfigError, DataError, MissingDataError, MissingExtraError, SchemaError
 from voxloom.registry import did_you_mean
 from voxloom.sample import Field, Kind
 from voxloom.sources.columns import Files, Values, kind_of
 from voxloom.sources.files import FileSource
 from voxloom.sources.listing import IMAGE_SUFFIXES, key_of
+from voxloom.sources.numbers import integers, is_number, numbers
 
 __all__ = ["TABLE_SUFFIXES", "table"]
 
@@ -38,7 +39,8 @@ def table(path: StrPath, *, images: Sequence[str] = (), masks: Sequence[str] = (
     A column of paths, relative to the table's folder or absolute, is an image field, or a mask field
     where its name says so (mask, label, annotation ...). A column of strings called label, class,
     category or target is a class, its categories sorted; numbers are attributes; other strings are
-    text. A column ``key`` gives the keys; otherwise the first image's path does.
+    text. A column ``key`` gives the keys; otherwise the first image's path does. A column of a CSV or TSV
+    file is taken as numbers only where none of its cells would lose a digit; else it is text.
 
     Parameters
     ----------
@@ -61,6 +63,8 @@ def table(path: StrPath, *, images: Sequence[str] = (), masks: Sequence[str] = (
         rows have one key. The message names row and column; row 1 is the header.
     ConfigError
         If `images` or `masks` names no column.
+    SchemaError
+        If a class has a number that int64 cannot hold.
     MissingExtraError
         If the table is Parquet and pyarrow is not installed.
 
@@ -82,18 +86,18 @@ def table(path: StrPath, *, images: Sequence[str] = (), masks: Sequence[str] = (
     fields: dict[str, Files | Values] = {
         name: Files(_texts(column, name, path), files[name], os.path.abspath(path.parent))
         if name in files
-        else _values(column, name, path)
+        else _values(_read(column, name, path), name, path)
         for name, column in named.items()
     }
     return FileSource(_keys(columns, files, path), fields, origin=str(path))
 
 
 def _columns(path: Path) -> Mapping[str, Cells]:
-    """Return the columns of a table: strings, or numbers where the file says so."""
+    """Return the columns of a table: strings, or numbers where a Parquet file says so."""
     suffix = path.suffix.lower()
     if suffix not in TABLE_SUFFIXES:
         raise DataError(f"{path}: not a table. Expected a file that ends in {', '.join(TABLE_SUFFIXES)}.")
-    if not path.is_file():
+    if not os.path.isfile(path):
         raise MissingDataError(f"{path}: no such table.")
     columns = _parquet(path) if suffix == ".parquet" else _delimited(path, "\t" if suffix == ".tsv" else ",")
     if not columns or not len(next(iter(columns.values()))):
@@ -126,7 +130,7 @@ def _delimited(path: Path, delimiter: str) -> dict[str, Cells]:
         raise DataError(f"{path}: not a table that can be read ({error}). Is a quote left open?") from error
     except OSError as error:
         raise DataError(f"{path}: could not be read ({error.strerror or error}).") from error
-    return {name: _numbers(column) for name, column in zip(header, columns, strict=True)}
+    return dict(zip(header, columns, strict=True))
 
 
 def _check_header(header: list[str], path: Path) -> None:
@@ -134,24 +138,6 @@ def _check_header(header: list[str], path: Path) -> None:
         raise MissingDataError(f"{path}: an empty table. Expected a header, and a row for each sample.")
     if "" in header or len(set(header)) != len(header):
         raise DataError(f"{path}: a header of {header}. Expected a name for each column, each another one.")
-
-
-def _numbers(column: list[str]) -> Cells:
-    """Return a column as integers or floats if each of its cells is one, else as it is."""
-    for kind, dtype in ((int, np.int64), (float, np.float64)):
-        try:
-            return np.array([_number(cell, kind) for cell in column], dtype)
-        except (ValueError, OverflowError):
-            continue
-    return column
-
-
-def _number(cell: str, kind: Callable[[str], float]) -> float:
-    text = cell.strip()
-    # 007 is a name, and so is 1_000: what a number would lose is kept as text
-    if "_" in text or (text.lstrip("+-")[:1] == "0" and text.lstrip("+-")[1:2].isdigit()):
-        raise ValueError(text)
-    return kind(text)
 
 
 def _parquet(path: Path) -> dict[str, Cells]:
@@ -210,14 +196,15 @@ def _files(
 
 def _names_files(column: Cells, path: Path) -> bool:
     return isinstance(column, list) and any(
-        cell.strip() and (path.parent / cell).is_file() for cell in column[:_PROBED]
+        cell.strip() and not is_number(cell) and os.path.isfile(path.parent / cell)
+        for cell in column[:_PROBED]
     )
 
 
 def _check_first(column: Cells, name: str, path: Path) -> None:
     """Say at once, and not after an hour, that paths lead nowhere."""
     cells = _texts(column, name, path)[:_PROBED]
-    missing = [path.parent / cell for cell in cells if not (path.parent / cell).is_file()]
+    missing = [path.parent / cell for cell in cells if not os.path.isfile(path.parent / cell)]
     if missing:
         raise MissingDataError(
             f"{path}: column {name!r} names {missing[0]}, which is not there "
@@ -244,10 +231,19 @@ def _texts(column: Cells, name: str, path: Path) -> list[str]:
     return texts
 
 
+def _read(column: Cells, name: str, path: Path) -> Cells:
+    """Return a column of a text file as numbers, if it is one; a Parquet file's strings are strings."""
+    if not isinstance(column, list) or path.suffix.lower() == ".parquet":
+        return column
+    # The names of classes may look like numbers: only whole ones are taken as their numbers.
+    found = integers(column) if name.lower() in _CLASS_NAMES else numbers(column)
+    return column if found is None else found
+
+
 def _values(column: Cells, name: str, path: Path) -> Values:
     if not isinstance(column, list):
         kind: Kind = "class" if name.lower() in _CLASS_NAMES and column.dtype.kind in "iu" else "attribute"
-        column = column.astype(np.int64) if kind == "class" else column
+        column = _class_numbers(column, name, path) if kind == "class" else column
         return Values(column, Field(name=name, kind=kind, axes="", dtype=str(column.dtype), shape=()))
     texts = _texts_or_numbers(column, name, path)
     categories = sorted(set(texts)) if name.lower() in _CLASS_NAMES else []
@@ -258,6 +254,17 @@ def _values(column: Cells, name: str, path: Path) -> Values:
     return Values(labels, _class(name, tuple(categories)))
 
 
+def _class_numbers(column: np.ndarray[Any, Any], name: str, path: Path) -> np.ndarray[Any, Any]:
+    most = np.iinfo(np.int64).max
+    if len(column) and int(column.max()) > most:
+        row = int(column.argmax())
+        raise SchemaError(
+            f"{path}: row {row} of column {name!r} is {column[row]} (counted from 0). Expected the number of "
+            f"a class, up to {most}; for names of classes use strings."
+        )
+    return column.astype(np.int64)
+
+
 def _class(name: str, categories: tuple[str, ...]) -> Field:
     return Field(name=name, kind="class", axes="", dtype="int64", shape=(), categories=categories)
 
@@ -265,7 +272,7 @@ def _class(name: str, categories: tuple[str, ...]) -> Field:
 def _texts_or_numbers(column: list[str], name: str, path: Path) -> list[str]:
     """Return a column of strings, and name the cell that keeps a column of numbers from being one."""
     texts = _texts(column, name, path)
-    odd = [row for row, cell in enumerate(texts) if not _is_number(cell)]
+    odd = [row for row, cell in enumerate(texts) if not is_number(cell)]
     if len(odd) == 1 and len(texts) > _PROBED:
         row = odd[0]
         raise DataError(
@@ -273,14 +280,6 @@ def _texts_or_numbers(column: list[str], name: str, path: Path) -> list[str]:
             "numbers. Mend the cell."
         )
     return texts
-
-
-def _is_number(cell: str) -> bool:
-    try:
-        _number(cell, float)
-    except ValueError:
-        return False
-    return True
 
 
 def _keys(columns: Mapping[str, Cells], files: Mapping[str, Kind], path: Path) -> list[str]:

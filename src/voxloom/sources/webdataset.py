@@ -11,11 +11,13 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Literal
+from urllib.parse import unquote
 
 import numpy as np
 
-from voxloom.errors import DataError, MissingDataError
+from voxloom.errors import DataError, MissingDataError, SchemaError
 from voxloom.formats.encoding import cell_array, header
+from voxloom.formats.members import base_name
 from voxloom.sample import Cell, Field, Kind, Sample, Schema
 from voxloom.source import Source
 from voxloom.sources.columns import axes_of, file_field, kind_of, told_by
@@ -53,7 +55,8 @@ class TarFolder(Source):
     The last part of a member's name says what it holds: an image (``jpg``, ``png`` ...), a class
     (``cls``), an integer (``index``, ``count``, ``id``), a text (``txt``, ``json``) or an array (``npy``).
     The field has the name before that (``seg.png`` is ``seg``), or ``image``, ``label``, ``text``,
-    ``json``, ``array``. Names like ``../a.png`` are names and nothing else.
+    ``json``, ``array``. Names like ``../a.png`` are names and nothing else. Where all names are escaped as
+    the shards of a store escape theirs (``a%2Epng``), keys are the plain ones.
 
     Parameters
     ----------
@@ -106,7 +109,7 @@ class TarFolder(Source):
             [place for _, place in places], np.int64
         )  # (samples, fields, offset and size)
         self._order = tuple(self._contents)
-        self._keys = self._told_apart(keys)
+        self._keys = self._told_apart(_unquoted(keys))
 
     def __repr__(self) -> str:
         return f"{len(self)} samples of {len(self._tars)} tars in {self.folder}"
@@ -115,6 +118,11 @@ class TarFolder(Source):
     def schema(self) -> Schema:
         """The fields of the first sample, with the types of the first files that can be decoded."""
         return Schema([self._field(name) for name in self._contents])
+
+    @property
+    def files(self) -> list[Path]:
+        """The tars."""
+        return [Path(tar) for tar in self._tars]
 
     @property
     def keys(self) -> list[str]:
@@ -210,9 +218,9 @@ class TarFolder(Source):
 
 
 def _tars_of(path: Path) -> list[Path]:
-    if path.is_file():
+    if os.path.isfile(path):
         return [path]
-    if not path.is_dir():
+    if not os.path.isdir(path):
         raise MissingDataError(f"{path}: no such tar, and no such folder of tars.")
     tars = sorted(p for p in path.iterdir() if p.suffix.lower() == ".tar" and not p.name.startswith("."))
     if not tars:
@@ -269,6 +277,21 @@ def _split(name: str) -> tuple[str, str] | None:
     return (key_of(folder + slash + stem), ending.lower()) if stem and dot and ending else None
 
 
+def _unquoted(keys: list[str]) -> list[str]:
+    """Return the keys that stores of ours were written from, if each of these is what we make of one.
+
+    A foreign tar passes too where it has escaped its names in this way, and is none the worse for it.
+    """
+    if not any("%" in key for key in keys):
+        return keys
+    try:
+        plain = [unquote(key, errors="strict") for key in keys]
+        ours = all(base_name(one.encode()) == key for one, key in zip(plain, keys, strict=True))
+    except UnicodeError:
+        return keys
+    return [key_of(one) for one in plain] if ours else keys
+
+
 def _content(ending: str) -> tuple[str, Content] | None:
     """Return the name that a member's ending stands for, and what it holds."""
     before, _, last = ending.rpartition(".")
@@ -299,9 +322,12 @@ def _members(group: list[tuple[str, str, tarfile.TarInfo]], path: str) -> list[_
 
 def _integer(data: bytes, name: str) -> int:
     try:
-        return int(data)
+        number = int(data)
     except ValueError as error:
         raise DataError(f"{name} is {data[:40]!r}: expected an integer in digits.") from error
+    if not -(2**63) <= number < 2**63:
+        raise SchemaError(f"{name} is {number}: expected an integer from -2**63 to 2**63 - 1.")
+    return number
 
 
 def _text(data: bytes, name: str) -> str:

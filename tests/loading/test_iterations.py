@@ -35,3 +35,22 @@ def test_an_iteration_that_was_overtaken_says_so(num_workers):
         next(second)
     assert [batch.indices for batch in loader] == [[2], [3], [4], [5]]
     loader.close()
+
+
+def ranks_of_two():
+    orders = (Order(length=5, batch_size=1, shuffle=False, rank=rank, world=2) for rank in (0, 1))
+    return [Loader(Counting(5), None, order=order, seed=0) for order in orders]
+
+
+def test_the_state_is_the_same_on_a_rank_without_a_sample_at_the_last_step():
+    loaders = ranks_of_two()
+    iterators = [iter(loader) for loader in loaders]
+    for step in (1, 2):
+        assert [next(each).indices[0] for each in iterators] == [2 * step - 2, 2 * step - 1]
+        states = [loader.state_dict() for loader in loaders]
+        assert states == [{"step": step, "epoch": 0, "seen": 2 * step}] * 2
+    resumed = ranks_of_two()
+    for loader, state in zip(resumed, states, strict=True):
+        loader.load_state_dict(state)
+    assert [[batch.indices for batch in loader] for loader in resumed] == [[[4]], []]
+    assert [loader.epoch for loader in resumed] == [1, 1]

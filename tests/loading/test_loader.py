@@ -164,20 +164,6 @@ def test_a_validation_rank_without_a_sample_yields_no_batch(num_workers):
     assert [loader.state_dict()["step"] for loader in loaders] == [4, 4]
 
 
-def test_the_state_is_the_same_on_a_rank_without_a_sample_at_the_last_step():
-    loaders = [make(5, 1, shuffle=False, rank=rank, world=2) for rank in (0, 1)]
-    iterators = [iter(loader) for loader in loaders]
-    for step in (1, 2):
-        assert [next(each).indices[0] for each in iterators] == [2 * step - 2, 2 * step - 1]
-        states = [loader.state_dict() for loader in loaders]
-        assert states == [{"step": step, "epoch": 0, "seen": 2 * step}] * 2
-    resumed = [make(5, 1, shuffle=False, rank=rank, world=2) for rank in (0, 1)]
-    for loader, state in zip(resumed, states, strict=True):
-        loader.load_state_dict(state)
-    assert [[batch.indices for batch in loader] for loader in resumed] == [[[4]], []]
-    assert [loader.epoch for loader in resumed] == [1, 1]
-
-
 def test_a_rank_that_never_has_a_sample_just_ends():
     loader = make(1, 1, shuffle=False, rank=1, world=2)
     assert [list(loader), list(loader), loader.state_dict()["step"]] == [[], [], 2]

@@ -35,6 +35,13 @@ def test_a_rank_outside_its_world_is_refused(index, world):
         Rank(index, world)
 
 
+@pytest.mark.parametrize("name", ["RANK", "WORLD_SIZE", "LOCAL_RANK"])
+def test_a_variable_that_is_no_number_is_named(name):
+    environment = {"RANK": "0", "WORLD_SIZE": "2", "LOCAL_RANK": "0"} | {name: "a"}
+    with pytest.raises(DistributedError, match=rf"{name}='a'.*whole number"):
+        Rank.from_environment(environment)
+
+
 def test_only_rank_zero_is_main():
     assert [Rank(i, 3).is_main for i in range(3)] == [True, False, False]
 

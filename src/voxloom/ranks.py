@@ -59,6 +59,11 @@ class Rank:
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Rank:
         """Read what torchrun, srun or an MPI launcher has set; a lone process is rank 0 of 1.
 
+        Raises
+        ------
+        DistributedError
+            When one of these variables is no number, or they do not fit together.
+
         Examples
         --------
         >>> Rank.from_environment({"RANK": "5", "WORLD_SIZE": "8", "LOCAL_RANK": "1"})
@@ -68,8 +73,19 @@ class Rank:
         """
         for index, world, local, proof in _LAUNCHERS.values():
             if index in environment and world in environment and proof in environment:
-                return cls(int(environment[index]), int(environment[world]), int(environment.get(local, "0")))
+                numbers = [_number(name, environment.get(name, "0")) for name in (index, world, local)]
+                return cls(*numbers)
         return cls()
+
+
+def _number(name: str, value: str) -> int:
+    try:
+        return int(value)
+    except ValueError as error:
+        raise DistributedError(
+            f"{name}={value!r} in the environment: expected a whole number, as a launcher sets it. "
+            f"Start with torchrun, srun or mpirun, or unset {name}."
+        ) from error
 
 
 def even_split(total: int, rank: Rank) -> range:

@@ -177,7 +177,7 @@ def cut(photos):
 
 def test_a_bad_file_stops_the_conversion_by_name_and_it_goes_on_once_mended(photos, tmp_path, same_tree):
     convert(photos, tmp_path / "whole", samples_per_shard=1)
-    good = {path: path.read_bytes() for path in photos.rglob("*.*")}
+    good = {path: path.read_bytes() for path in photos.glob("dog/[cd].*")}
     cut(photos)
     with pytest.raises(UnreadableImageError, match=r"'dog/c\.png'"):
         convert(photos, tmp_path / "store", samples_per_shard=1)
@@ -288,15 +288,13 @@ def test_a_manifest_of_another_program_is_not_removed(photos, tmp_path):
         convert(photos, store, overwrite=True)
 
 
-@pytest.mark.parametrize("damage", ["whole", "half a manifest", "no manifest"])
+@pytest.mark.parametrize("damage", ["whole", "half a manifest"])
 def test_overwrite_replaces_a_store_or_half_of_one(photos, tmp_path, same_tree, damage):
     convert(photos, tmp_path / "fresh", format="tar")
     convert(photos, tmp_path / "store", samples_per_shard=1)
     manifest = tmp_path / "store" / "manifest.json"
     if damage == "half a manifest":
         manifest.write_text(manifest.read_text()[:100])
-    elif damage == "no manifest":
-        manifest.unlink()
     convert(photos, tmp_path / "store", format="tar", overwrite=True)
     assert same_tree(tmp_path / "fresh", tmp_path / "store")
 
@@ -308,8 +306,8 @@ def test_resume_of_a_finished_store_does_nothing(photos, tmp_path, same_tree):
     assert "nothing to do" in str(report)
     assert (report.samples, report.converted) == (5, 0)
     assert (tmp_path / "store" / "manifest.json").stat().st_mtime_ns == before
-    with pytest.raises(ConfigError, match="quality: 95 there, 80 here"):
-        convert(photos, tmp_path / "store", resume=True, quality=80)
+    with pytest.raises(ConfigError, match="on_error: 'fail' there, 'skip' here"):
+        convert(photos, tmp_path / "store", resume=True, on_error="skip")
 
 
 def test_resume_of_another_conversion_says_what_differs(photos, tmp_path):

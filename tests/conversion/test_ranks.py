@@ -9,8 +9,11 @@ from pathlib import Path
 import pytest
 from slow_source import Slow
 
-from voxloom.conversion import convert, start, verify
+from voxloom.conversion import Conversion, convert, start, verify
+from voxloom.conversion.journal import Journal, Made
+from voxloom.conversion.planning import planned
 from voxloom.conversion.start import job_name
+from voxloom.conversion.target import clear
 from voxloom.errors import DistributedError, OutputExistsError
 from voxloom.ranks import Rank, even_split
 
@@ -48,7 +51,9 @@ def test_ranks_write_one_store(tmp_path, whole, same_tree, launcher):
     store = tmp_path / "store"
     results = ended([launch(store, LAUNCHERS[launcher](rank, 3)) for rank in range(3)])
     assert [code for _, code in results] == [0, 0, 0], results
-    assert all("8 samples" in text for text, _ in results)
+    last = [text for text, _ in results if "24 samples" in text]  # who completes it speaks of all
+    assert last
+    assert all("8 samples" in text and "not finished yet" in text for text, _ in results if text not in last)
     assert same_tree(whole, store)
 
 
@@ -56,7 +61,7 @@ def test_a_rank_that_was_given_twice_does_no_harm(tmp_path, whole, same_tree):
     store = tmp_path / "store"
     twice = [LAUNCHERS["torchrun"](rank, 2) for rank in (0, 0, 1)]
     results = ended([launch(store, each, seconds=0.01) for each in twice])
-    assert [code for _, code in results] == [0, 0, 0], results
+    assert all(code == 0 or "already holds" in text for text, code in results), results
     assert same_tree(whole, store)
 
 
@@ -135,7 +140,79 @@ def test_another_job_is_refused_and_a_late_rank_is_not(tmp_path, monkeypatch, wh
     assert same_tree(whole, store)
 
 
+def test_a_start_without_a_name_joins_what_was_begun_just_now(tmp_path, whole, same_tree):
+    store = tmp_path / "store"
+    assert not convert(Slow(), store, samples_per_shard=2, rank=Rank(1, 2)).finished
+    os.utime(store / "journal" / "plan.json", (1e9, 1e9))
+    with pytest.raises(OutputExistsError, match="--resume"):
+        convert(Slow(), store, samples_per_shard=2, rank=Rank(0, 2))
+    os.utime(store / "journal" / "plan.json")
+    report = convert(Slow(), store, samples_per_shard=2, rank=Rank(0, 2))
+    assert (report.finished, report.samples, report.converted) == (True, 24, 12)
+    assert "24 samples" in str(report)
+    assert "12 of them come from other ranks" in str(report)
+    assert same_tree(whole, store)
+
+
+def test_a_finished_store_is_refused_by_rank_0_and_no_matter_to_late_ranks(tmp_path):
+    store = tmp_path / "store"
+    for index in (0, 1):
+        convert(Slow(), store, samples_per_shard=2, rank=Rank(index, 2))
+    assert convert(Slow(), store, samples_per_shard=2, rank=Rank(1, 2)).converted == 0
+    with pytest.raises(OutputExistsError, match="already holds"):
+        convert(Slow(), store, samples_per_shard=2, rank=Rank(0, 2))
+    assert not even_split(12, Rank(0, 30))
+    assert convert(Slow(), store, samples_per_shard=2, rank=Rank(0, 30)).converted == 0
+    os.utime(store / "manifest.json", (1e9, 1e9))
+    with pytest.raises(OutputExistsError, match="already holds"):
+        convert(Slow(), store, samples_per_shard=2, rank=Rank(0, 30))
+
+
+class Overtaken(Slow):
+    """While it is read, another conversion clears its folder and begins anew."""
+
+    def __init__(self, store):
+        super().__init__()
+        self.store = store
+
+    def read(self, index):
+        if index == 20:
+            clear(self.store)
+            convert(Slow(samples=9), self.store, samples_per_shard=2, rank=Rank(0, 2))
+        return super().read(index)
+
+
+def test_a_late_writer_of_an_earlier_plan_records_nothing(tmp_path, same_tree):
+    store = tmp_path / "store"
+    convert(Slow(samples=9), tmp_path / "fresh", samples_per_shard=2)
+    with pytest.raises(OutputExistsError, match="another conversion"):
+        convert(Overtaken(store), store)
+    assert Journal(store).record("00000") is not None
+    assert Journal(store).record("00000", planned(Slow(), Conversion(samples_per_shard=2))) is None
+    convert(Slow(samples=9), store, samples_per_shard=2, rank=Rank(1, 2))
+    assert same_tree(tmp_path / "fresh", store)
+
+
+def test_what_is_moved_at_the_last_moment_is_taken_back(tmp_path, monkeypatch):
+    store = tmp_path / "store"
+    convert(Slow(), store, samples_per_shard=2, rank=Rank(1, 2))
+    plan, journal = planned(Slow(), Conversion(samples_per_shard=2)), Journal(store)
+    answers = iter([True, True, True, False, False])
+    monkeypatch.setattr(Journal, "is_under", lambda journal, plan: next(answers))
+    with journal.writing("00000", plan) as folder:
+        (folder / "00000.arrow").touch()
+        with pytest.raises(OutputExistsError, match="another conversion"):
+            journal.take_over(folder, Made("00000", ["00000.arrow"], 2), plan)
+    assert not (store / "shards" / "00000.arrow").exists()
+    assert journal.record("00000") is None
+
+
 def test_jobs_have_the_names_that_launchers_give():
     assert job_name({"VOXLOOM_JOB": "mine", "SLURM_JOB_ID": "1", "SLURM_STEP_ID": "2"}) == "mine"
     assert job_name({"SLURM_JOB_ID": "1"}) == ""
     assert job_name({"PMIX_NAMESPACE": "prterun-7@1"}) == "prterun-7@1"
+    here = {"TORCHELASTIC_RUN_ID": "none", "WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2"}
+    error_file = "/tmp/torchelastic_1/none_x/attempt_{}/{}/error.json"
+    ranks = [job_name(here | {"TORCHELASTIC_ERROR_FILE": error_file.format(i, i)}) for i in range(2)]
+    assert ranks == ["torchelastic_1/none_x"] * 2
+    assert job_name(here | {"WORLD_SIZE": "4"}) == ""  # other machines have another file

@@ -1,4 +1,7 @@
+import subprocess
+import sys
 import threading
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -47,6 +50,20 @@ def test_a_killed_worker_is_told_and_gone_on_from(tmp_path):
     with pytest.raises(LoadingError, match=r"shard 1[\s\S]*memory[\s\S]*--resume"):
         convert(Deadly(), tmp_path / "store", samples_per_shard=2, workers=2)
     assert (tmp_path / "store" / "journal" / "plan.json").exists()
+
+
+def test_a_script_without_a_main_guard_is_told_once(tmp_path):
+    script = tmp_path / "script.py"
+    script.write_text(
+        f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r})\n"
+        "import slow_source, voxloom\n"
+        f"voxloom.convert(slow_source.Slow(), {str(tmp_path / 'store')!r}, samples_per_shard=6, workers=2)\n"
+    )
+    ended = subprocess.run([sys.executable, script], capture_output=True, text=True, timeout=60)
+    assert "LoadingError" in ended.stderr
+    assert "__main__" in ended.stderr
+    assert "RuntimeError" not in ended.stderr
+    assert "OutputExistsError" not in ended.stderr
 
 
 def test_an_error_of_a_worker_is_raised_with_its_kind(tmp_path):

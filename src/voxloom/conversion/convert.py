@@ -18,7 +18,7 @@ from voxloom.conversion.settings import Conversion
 from voxloom.conversion.shards import Advance, Progress, ShardTask
 from voxloom.conversion.start import begin
 from voxloom.conversion.target import apart
-from voxloom.conversion.workers import write_in_processes
+from voxloom.conversion.workers import end_child, write_in_processes
 from voxloom.errors import ConfigError, Interrupted
 from voxloom.formats.manifest import ShardFacts
 from voxloom.ranks import Rank, even_split
@@ -70,18 +70,23 @@ def convert(
     Returns
     -------
     Report
-        Samples, bytes, time, and what was skipped; ``report.store()`` opens the store.
+        Samples, bytes, time, and what was skipped, of the whole store where it is finished, also for the
+        rank that finished it; ``report.store()`` opens the store.
 
     Raises
     ------
     ConfigError
-        For settings that cannot be meant, or that differ from those of what is to be resumed.
+        For settings that cannot be meant, or that differ from those of what is to be resumed; and for a
+        source whose files have changed since.
     SchemaError
         When the format or a setting cannot hold the samples: said before any work, as far as one can know.
+    MissingExtraError
+        When the library of the format is not installed: before any work.
     OutputExistsError
         When the folder holds anything, or lies inside of the source.
     DataError
         When a sample cannot be read; `on_error` ``skip`` leaves it out instead. A resume goes on there.
+        Also when two samples have the same key.
     SaveError
         When a shard cannot be written, for instance on a full disk.
     LoadingError
@@ -101,6 +106,7 @@ def convert(
     >>> report.samples, report.store().schema["image"].shape
     (2, (15, 20, 3))
     """
+    end_child()
     began = time.perf_counter()
     made = Conversion.of(**settings)
     if workers < 0:
@@ -113,10 +119,11 @@ def convert(
     mine = even_split(plan.shards, me)
     if not mine and not me.is_main:
         return _report(store, [], began, finished=False)
+    task = ShardTask(opened, plan, store)
+    task.check()
     manifest = begin(store, plan, me, resume=resume, overwrite=overwrite)
     if manifest is not None:
         return _report(store, manifest.shards, began, finished=True)
-    task = ShardTask(opened, plan, store)
     try:
         return _converted(task, mine, how, progress, began)
     except KeyboardInterrupt as error:
@@ -145,13 +152,16 @@ class _Means:
 def _converted(task: ShardTask, mine: range, how: _Means, progress: Progress | None, began: float) -> Report:
     plan, journal = task.plan, Journal(task.store)
     journal.sweep()
-    recorded = {number: journal.record(plan.stem(number)) for number in mine}
+    recorded = {number: journal.record(plan.stem(number), plan) for number in mine}
+    for number in (number for number, facts in recorded.items() if facts is not None):
+        task.refuse_changed(number)
     done = [facts for facts in recorded.values() if facts is not None]
     meter = _Meter(progress, sum(len(plan.indices(number)) for number in mine), done)
     todo = [number for number in mine if recorded[number] is None]
     new = list(how.write(task, todo, meter)) if todo else []
     manifest = complete(task.store, plan)
-    return _report(task.store, [*done, *new], began, finished=manifest is not None, new=new)
+    shards = [*done, *new] if manifest is None else manifest.shards
+    return _report(task.store, shards, began, finished=manifest is not None, new=new, done=done)
 
 
 class _Meter:
@@ -177,11 +187,13 @@ def _report(
     *,
     finished: bool,
     new: Sequence[ShardFacts] = (),
+    done: Sequence[ShardFacts] = (),
 ) -> Report:
     return Report(
         path=store,
         samples=sum(facts.samples for facts in shards),
         converted=sum(facts.samples for facts in new),
+        found=sum(facts.samples for facts in done),
         bytes=sum(facts.bytes for facts in shards),
         skipped=tuple(each for facts in shards for each in facts.skipped),
         seconds=time.perf_counter() - began,

@@ -3,40 +3,72 @@
 ::
 
     STORE/journal/plan.json               made once, by whichever rank comes first
-    STORE/journal/00000.json              a `ShardFacts`: this shard is whole, in STORE/shards
+    STORE/journal/00000.json              a record: this shard of that plan is whole, in STORE/shards
     STORE/journal/00001.<owner>.tmp/      a shard that a process is writing now
 
 A shard is written into a folder of its own, brought to the disk, renamed into ``shards/``, and then
 recorded. So a shard with a record is whole, and one without is written again. The last one to find
 all records writes the manifest, and the journal goes.
+
+A record names the plan that it belongs to, and nobody records under a plan that is not there any more:
+what a late process of an earlier conversion has made does not get into a store that was begun anew.
+It also keeps the state of the source's files, by which a resume sees that they have changed since.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
-import re
 import shutil
-import socket
 import time
-import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from functools import cache
+from dataclasses import dataclass
 from pathlib import Path
 
 from pydantic import ValidationError
 
+from voxloom.conversion.belongings import (
+    CLEARED,
+    PLAN,
+    cleared_names,
+    machine,
+    owner_name,
+    owner_of,
+    plan_value,
+    sync_folder,
+    write_json,
+)
 from voxloom.conversion.plan import Plan
-from voxloom.conversion.target import PLAN, sync_folder
-from voxloom.errors import DataError, SaveError, VoxloomError
+from voxloom.conversion.target import remove_journal
+from voxloom.errors import DataError, OutputExistsError, SaveError, VoxloomError
 from voxloom.formats.manifest import JOURNAL, MANIFEST, SHARDS, FileFacts, Manifest, ShardFacts, digest_of
 
-__all__ = ["Journal"]
+__all__ = ["Journal", "Made"]
 
 _FORGOTTEN = 3600.0  # seconds without a change after which a folder of another machine has no owner
 _TRIES = 20
+
+
+@dataclass(frozen=True)
+class Made:
+    """A shard whose files are finished and not yet in their place.
+
+    Attributes
+    ----------
+    stem, names
+        What it is called, and its files.
+    samples, skipped
+        What it holds, and what was left out.
+    state
+        The state of the source's files when their reading began.
+    """
+
+    stem: str
+    names: Sequence[str]
+    samples: int
+    skipped: Sequence[tuple[str, str]] = ()
+    state: str = ""
 
 
 class Journal:
@@ -61,8 +93,8 @@ class Journal:
         with _saving(self.store):
             self.path.mkdir(parents=True, exist_ok=True)
             self.shards.mkdir(exist_ok=True)
-            temporary = self.path / f".plan.{_owner()}.tmp"
-            _write(temporary, {"job": job, "plan": plan.model_dump(mode="json")})
+            temporary = self.path / f".plan.{owner_name()}.tmp"
+            write_json(temporary, plan_value(plan, job))
             try:
                 return _named_once(temporary, self.path / PLAN)
             finally:
@@ -89,45 +121,119 @@ class Journal:
                 f"{path}: not the plan of a conversion ({error}). Start again with overwrite."
             ) from error
 
-    def record(self, stem: str) -> ShardFacts | None:
-        """Return what is recorded of a shard, or None where it has to be written."""
+    def is_under(self, plan: Plan) -> bool:
+        """Whether the plan of the journal is this one."""
         try:
-            facts = ShardFacts.model_validate_json((self.path / f"{stem}.json").read_bytes())
+            found = self.plan()
+        except DataError:
+            return False
+        return found is not None and found[0].fingerprint == plan.fingerprint
+
+    def record(self, stem: str, plan: Plan | None = None) -> ShardFacts | None:
+        """Return what is recorded of a shard under this or any plan, or None where it has to be written."""
+        value = self._recorded(stem)
+        if value is None or (plan is not None and value["plan"] != plan.fingerprint):
+            return None
+        try:
+            facts = ShardFacts.model_validate_json(json.dumps(value["shard"]))
             whole = all((self.shards / file.name).stat().st_size == file.bytes for file in facts.files)
         except (OSError, ValidationError):
             return None
         return facts if whole else None
 
+    def state(self, stem: str) -> str:
+        """Return the state of the source's files that a recorded shard was made of, or ""."""
+        return str((self._recorded(stem) or {}).get("source", ""))
+
+    def _recorded(self, stem: str) -> dict[str, object] | None:
+        try:
+            value = json.loads((self.path / f"{stem}.json").read_bytes())
+        except (OSError, ValueError):
+            return None
+        return value if isinstance(value, dict) and {"plan", "shard"} <= set(value) else None
+
+    def is_bare(self) -> bool:
+        """Whether no shard is recorded and no process is at work, as far as one can know."""
+        try:
+            names = os.listdir(self.path)
+            owner = json.loads((self.path / PLAN).read_bytes()).get("owner", "")
+        except (OSError, ValueError, AttributeError):
+            return False
+        if any(name.endswith(".json") and name not in (PLAN, CLEARED) for name in names):
+            return False
+        begun_by = owner_of(f"manifest.{owner}.tmp")
+        if begun_by != (machine(), os.getpid()) and not _is_gone(begun_by, self.path / PLAN):
+            return False
+        temporary = [name for name in names if owner_of(name) is not None]
+        return all(_is_gone(owner_of(name), self.path / name) for name in temporary)
+
     @contextmanager
-    def writing(self, stem: str) -> Iterator[Path]:
-        """Give a folder of this process's own for the files of a shard; it goes at the end."""
+    def writing(self, stem: str, plan: Plan) -> Iterator[Path]:
+        """Give a folder of this process's own for the files of a shard; it goes at the end.
+
+        Raises
+        ------
+        OutputExistsError
+            When the journal has another plan by now, or none.
+        """
         with _saving(self.store):
-            folder = self.path / f"{stem}.{_owner()}.tmp"
+            folder = self.path / f"{stem}.{owner_name()}.tmp"
             try:
+                self._require(plan)
                 folder.mkdir()
                 yield folder
             finally:
                 shutil.rmtree(folder, ignore_errors=True)
 
-    def take_over(
-        self, folder: Path, stem: str, names: list[str], samples: int, skipped: list[tuple[str, str]]
-    ) -> ShardFacts:
-        """Move the finished files of a shard to their place, and record it."""
-        files = tuple(_facts(folder / name) for name in names)
-        facts = ShardFacts(stem=stem, samples=samples, files=files, skipped=tuple(skipped))
-        for name in names:
+    def take_over(self, folder: Path, made: Made, plan: Plan) -> ShardFacts:
+        """Move the finished files of a shard to their place, and record it.
+
+        Raises
+        ------
+        OutputExistsError
+            When the journal has another plan by now; nothing is recorded then.
+        """
+        self._require(plan)
+        facts = ShardFacts(
+            stem=made.stem,
+            samples=made.samples,
+            files=tuple(_facts(folder / name) for name in made.names),
+            skipped=tuple(made.skipped),
+        )
+        value = facts.model_dump(mode="json")
+        record = {"plan": plan.fingerprint, "source": made.state, "shard": value}
+        write_json(folder / "record", record)
+        self._require(plan)
+        moved = {name: (folder / name).stat().st_ino for name in made.names}
+        for name in made.names:
             os.replace(folder / name, self.shards / name)
         sync_folder(self.shards)
-        _write(folder / "record", facts.model_dump(mode="json"))
-        os.replace(folder / "record", self.path / f"{stem}.json")
+        if not self.is_under(plan):  # overtaken at the last moment
+            self._take_back(moved)
+            self._require(plan)
+        os.replace(folder / "record", self.path / f"{facts.stem}.json")
         sync_folder(self.path)
         return facts
+
+    def _take_back(self, moved: dict[str, int]) -> None:
+        """Remove files that were moved to a store of another plan, but not those that it has put there."""
+        for name, inode in moved.items():
+            with suppress(OSError):
+                if (self.shards / name).stat().st_ino == inode:
+                    (self.shards / name).unlink()
+
+    def _require(self, plan: Plan) -> None:
+        if not self.is_under(plan):
+            raise OutputExistsError(
+                f"{self.store} is being written by another conversion by now, or was removed: this one has "
+                "stopped. Name another folder, or let one of them end before the other begins."
+            )
 
     def sweep(self) -> None:
         """Remove what processes that are gone have left half-written."""
         with suppress(FileNotFoundError):
             for entry in sorted(self.path.glob("*.tmp")):
-                if _is_left_behind(entry):
+                if _is_gone(owner_of(entry.name), entry):
                     shutil.rmtree(entry, ignore_errors=True) if entry.is_dir() else entry.unlink(
                         missing_ok=True
                     )
@@ -136,7 +242,7 @@ class Journal:
         """Return what is recorded of all shards, or None while one is missing."""
         found = []
         for number in range(plan.shards):
-            if (facts := self.record(plan.stem(number))) is None:
+            if (facts := self.record(plan.stem(number), plan)) is None:
                 return None
             found.append(facts)
         return found
@@ -145,7 +251,7 @@ class Journal:
         """Write the manifest, and remove the journal. Safe when several processes do it at once."""
         with _saving(self.store):
             self._remove_strays(manifest)
-            folder = self.path / f"manifest.{_owner()}.tmp"
+            folder = self.path / f"manifest.{owner_name()}.tmp"
             folder.mkdir()
             manifest.write(folder)
             os.replace(folder / MANIFEST, self.store / MANIFEST)
@@ -155,17 +261,15 @@ class Journal:
     def remove(self) -> None:
         """Remove the journal of a finished store; another process may be doing the same."""
         for _ in range(_TRIES):
-            shutil.rmtree(self.path, ignore_errors=True)
-            if not self.path.exists():
+            if remove_journal(self.store):
                 return sync_folder(self.store)
             time.sleep(0.02)  # another process has just put something there
 
     def _remove_strays(self, manifest: Manifest) -> None:
         """Remove shards of an earlier conversion, whose clearing was cut off."""
         known = {file.name for shard in manifest.shards for file in shard.files}
-        for name in os.listdir(self.shards):
-            if name not in known and re.fullmatch(r"\d{5,}\D.*", name):
-                (self.shards / name).unlink(missing_ok=True)
+        for name in set(cleared_names(self.store)) - known:
+            (self.shards / name).unlink(missing_ok=True)
 
 
 @contextmanager
@@ -174,7 +278,9 @@ def _saving(store: Path) -> Iterator[None]:
     try:
         yield
     except SaveError as error:
-        raise SaveError(f"{error} {_KEPT}") from error
+        told = str(error)
+        kept = "The shards that are finished are kept." if "--resume" in told else _KEPT
+        raise SaveError(f"{told} {kept}") from error
     except VoxloomError:
         raise
     except OSError as error:
@@ -190,14 +296,6 @@ def _facts(path: Path) -> FileFacts:
     return FileFacts(name=path.name, bytes=path.stat().st_size, xxh3=digest_of(path))
 
 
-def _write(path: Path, value: object) -> None:
-    """Write JSON and bring it to the disk; never makes a folder, unlike `voxloom.atomic`."""
-    with path.open("wb") as file:
-        file.write(json.dumps(value, ensure_ascii=False).encode("utf-8", "backslashreplace"))
-        file.flush()
-        os.fsync(file.fileno())
-
-
 def _named_once(temporary: Path, path: Path) -> bool:
     """Give a finished file its name, unless another has it; return whether it was given."""
     try:
@@ -211,26 +309,10 @@ def _named_once(temporary: Path, path: Path) -> bool:
     return True
 
 
-def _owner() -> str:
-    """Return a name that no other process and no earlier moment has: machine, process, chance."""
-    return f"{_machine()}.{os.getpid()}.{uuid.uuid4().hex[:8]}"
-
-
-@cache
-def _machine() -> str:
-    """Return a name of what the number of a process counts in: this boot of this machine or container."""
-    parts = [socket.gethostname()]
-    with suppress(OSError):
-        parts.append(Path("/proc/sys/kernel/random/boot_id").read_text())
-    with suppress(OSError):
-        parts.append(os.readlink("/proc/self/ns/pid"))
-    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:12]
-
-
-def _is_left_behind(path: Path) -> bool:
-    match = re.fullmatch(r".*\.([0-9a-f]{12})\.(\d+)\.[0-9a-f]{8}\.tmp", path.name)
-    if match is not None and match[1] == _machine() and os.name != "nt":  # there, asking would end it
-        return not _is_alive(int(match[2]))
+def _is_gone(owner: tuple[str, int] | None, path: Path) -> bool:
+    """Whether the process that a file or folder belongs to has ended, as far as one can know."""
+    if owner is not None and owner[0] == machine() and os.name != "nt":  # there, asking would end it
+        return not _is_alive(owner[1])
     return _last_change(path) < time.time() - _FORGOTTEN
 
 

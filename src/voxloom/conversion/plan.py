@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+import numpy as np
 import xxhash
 
 from voxloom.component import Component
 from voxloom.conversion.settings import Conversion
+from voxloom.errors import DataError
 from voxloom.formats.format import Column
 from voxloom.formats.manifest import Encoding, columns_of
 from voxloom.sample import Field
 
-__all__ = ["Plan", "digest_of_keys"]
+__all__ = ["Plan", "digest_of_keys", "refuse_twins"]
 
 
 class Plan(Component):
@@ -104,6 +106,36 @@ _WORDS = {
 }
 
 
+def refuse_twins(keys: Iterable[str], of: str = "the source") -> None:
+    """Refuse keys of which two are the same: samples could not be told apart by them any more.
+
+    Raises
+    ------
+    DataError
+        It names the first two such samples.
+
+    Examples
+    --------
+    >>> refuse_twins(["a", "b", "a"])
+    Traceback (most recent call last):
+    voxloom.errors.DataError: samples 0 and 2 of the source have the same key 'a'...
+    """
+    digests = np.fromiter((xxhash.xxh3_64_intdigest(_encoded(key)) for key in keys), np.uint64)
+    ordered = np.sort(digests)
+    if not (twins := set(ordered[1:][ordered[1:] == ordered[:-1]].tolist())):
+        return
+    seen: dict[str, int] = {}
+    for index, key in enumerate(keys):
+        if (
+            xxhash.xxh3_64_intdigest(_encoded(key)) in twins
+            and (first := seen.setdefault(key, index)) != index
+        ):
+            raise DataError(
+                f"samples {first} and {index} of {of} have the same key {key!r}. Expected a key for each "
+                "sample: rename one, take it out, or convert the two sources into two stores."
+            )
+
+
 def digest_of_keys(keys: Iterable[str]) -> str:
     """Return the XXH3-64 of keys in order, as 16 hexadecimal digits.
 
@@ -114,6 +146,10 @@ def digest_of_keys(keys: Iterable[str]) -> str:
     """
     digest = xxhash.xxh3_64()
     for key in keys:
-        data = key.encode("utf-8", "surrogatepass")
+        data = _encoded(key)
         digest.update(b"%d:" % len(data) + data)
     return digest.hexdigest()
+
+
+def _encoded(key: str) -> bytes:
+    return key.encode("utf-8", "surrogatepass")

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
+from typing import Any
 
 import numpy as np
 
-from voxloom.conversion.pixels import MODES, holds
-from voxloom.conversion.plan import Plan, digest_of_keys
+from voxloom.conversion.colours import PLAIN
+from voxloom.conversion.origin import reads_in_threads
+from voxloom.conversion.pixels import MODES, cure, holds
+from voxloom.conversion.plan import Plan, digest_of_keys, refuse_twins
+from voxloom.conversion.reading import Guarded
 from voxloom.conversion.recipe import CURE, FieldRecipe, Recipe, is_resized, row_size
 from voxloom.conversion.settings import Conversion
 from voxloom.errors import DataError, MissingDataError, SchemaError
@@ -32,10 +36,14 @@ def planned(source: Source, settings: Conversion) -> Plan:
     SchemaError
         When the settings cannot hold a field of the source.
     DataError
-        When there are no samples, or none of them can be read.
+        When there are no samples, none of them can be read, or two have the same key.
     """
     if not len(source):
         raise MissingDataError(f"{source!r}: no samples. Expected at least one to convert.")
+    refuse_twins(source.keys, repr(source))
+    kind = type(source).__name__
+    if not reads_in_threads(source):  # a dataset of others raises what it likes
+        source = Guarded(source)
     cells = _first_cells(source)
     recipes = tuple(
         _field_recipe(field, cells[name], source, settings) for name, field in source.schema.items()
@@ -44,7 +52,7 @@ def planned(source: Source, settings: Conversion) -> Plan:
         settings=settings,
         fields=tuple(recipe.field for recipe in recipes),
         encodings={recipe.field.name: recipe.encoding for recipe in recipes},
-        source=type(source).__name__,
+        source=kind,
         keys=digest_of_keys(source.keys),
         samples=len(source),
         samples_per_shard=settings.samples_per_shard or _samples_per_shard(source, Recipe(recipes), settings),
@@ -80,6 +88,7 @@ def _first_cells(source: Source) -> dict[str, Cell]:
 
 def _field_recipe(field: Field, cell: Cell, source: Source, settings: Conversion) -> FieldRecipe:
     _refuse(field, cell, settings)
+    _refuse_odd_arrays(field, cell, source, settings)
     encoding = _encoding(field, cell, source, settings)
     made = FieldRecipe(field, _in_mode(field, settings), encoding, settings)
     if encoding == "fixed" and (made.changes or field.shape is None):
@@ -104,11 +113,32 @@ def _refuse(field: Field, cell: Cell, settings: Conversion) -> None:
     if mode is not None and not holds(mode, field.dtype):
         raise SchemaError(
             f"{about} does not go into mode {mode!r}, which holds {MODES[mode][0]}: nothing is cut to fit. "
-            "Choose mode F or I;16, or leave mode out."
+            f"{cure(field.dtype)}"
         )
     if mode is not None and MODES[mode][1] > 1 and "c" not in field.axes:
         raise SchemaError(f"{about} has no axis for the {MODES[mode][1]} channels of mode {mode!r}.")
     _refuse_encoding(about, field, settings)
+
+
+def _refuse_odd_arrays(field: Field, cell: Cell, source: Source, settings: Conversion) -> None:
+    """Refuse to take arrays of inks, whose mode their source tells, for red, green and blue."""
+    if field.kind != "image" or not isinstance(cell, np.ndarray):
+        return
+    odd = sorted(_modes(source) - set(PLAIN))
+    if odd and (settings.mode is not None or settings.encoding in ("png", "jpeg")):
+        raise SchemaError(
+            f"field {field.name!r} holds arrays in mode {odd[0]}, whose numbers are not red, green and blue. "
+            "Leave mode out and choose encoding auto, npy or blosc to keep them, or convert the original "
+            "images with mode='RGB'."
+        )
+
+
+def _modes(source: Any) -> set[str]:
+    """Return Pillow's modes that a source, or those that it is made of, say their arrays have."""
+    inner = [*getattr(source, "sources", ()), getattr(source, "source", None)]
+    found: set[str] = set().union(*(_modes(each) for each in inner if isinstance(each, Source)))
+    mode = getattr(source, "mode", None)
+    return found | {mode} if isinstance(mode, str) else found
 
 
 def _refuse_encoding(about: str, field: Field, settings: Conversion) -> None:
@@ -130,6 +160,8 @@ def _encoding(field: Field, cell: Cell, source: Source, settings: Conversion) ->
         return "text"
     if field.kind == "mask" and settings.encoding == "jpeg":
         return _lossless(field, cell, source, settings)
+    if settings.encoding == "raw":
+        return "fixed" if field.is_spatial or field.kind == "class" or field.shape is not None else "npy"
     if field.kind in ("image", "mask") and settings.encoding != "auto":
         return settings.encoding
     if field.kind == "latent" and settings.encoding in ("fixed", "npy", "blosc"):
@@ -173,6 +205,8 @@ def _of_one_shape(made: FieldRecipe, source: Source) -> FieldRecipe:
         return FieldRecipe(field, _unspaced(made.field, shape, dtype), "fixed", made.settings)
     if not found:
         raise DataError(f"{source!r}: none of {min(_PROBES, len(source))} samples can be read")
+    if made.settings.encoding == "raw":
+        return FieldRecipe(field, _unspaced(made.field, None), "npy", made.settings)
     if made.settings.encoding == "auto" and _several_unresized(field, [shape for shape, _ in found]):
         return FieldRecipe(field, _unspaced(made.field, None), "npy", made.settings)
     (one, first), (other, second) = list(found.items())[:2]

@@ -9,11 +9,11 @@ from voxloom.formats.store import Store
 
 __all__ = ["Report"]
 
-_SHOWN = 5
+_SHOWN = 10
 
 
 class Report(Component):
-    """What a call of `convert` leaves: its part of the store, and whether the store is whole.
+    """What a call of `convert` leaves: the whole store, or its part of one that others still write.
 
     Examples
     --------
@@ -25,13 +25,15 @@ class Report(Component):
     path: Path
     """The folder of the store."""
     samples: int
-    """Samples that this process answers for: all of them, unless there are several ranks."""
+    """Samples of the whole store if it is finished; else those that this rank answers for."""
     converted: int = 0
-    """Samples that were converted by this call; the others were there already."""
+    """Samples that were converted by this call; the others by earlier ones, or by other ranks."""
+    found: int = 0
+    """Samples of this process's share that were there already."""
     bytes: int
-    """Size of the shards of those samples."""
+    """Size of the shards of all `samples`."""
     skipped: tuple[tuple[str, str], ...] = ()
-    """Key and reason of each sample that was left out."""
+    """Key and reason of each sample that was left out, of the same shards."""
     seconds: float
     """How long it took."""
     finished: bool
@@ -58,8 +60,10 @@ class Report(Component):
         seconds = max(self.seconds, 1e-3)
         pace = f"{self.converted / seconds:.{1 if self.converted < seconds else 0}f} samples/s"
         text = f"{self.path}: {size} in {self.seconds:.1f} s ({pace}, {_megabytes(share / seconds)}/s)"
-        if self.converted < self.samples:
-            text += f"; {self.samples - self.converted} of them were there already"
+        if self.found:
+            text += f"; {self.found} of them were there already"
+        if others := self.samples - self.converted - self.found:
+            text += f"; {others} of them come from other ranks"
         if not self.finished:
             text += "\nThis part is done. The store is not finished yet: other ranks have to write theirs."
         return text

@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 import re
+import tempfile
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from voxloom.conversion.completion import finished
-from voxloom.conversion.journal import Journal
-from voxloom.conversion.origin import origins, reads_in_threads
+from voxloom.conversion.journal import Journal, Made
+from voxloom.conversion.origin import reads_in_threads, roots
 from voxloom.conversion.plan import Plan
 from voxloom.conversion.planning import recipe_of
+from voxloom.conversion.reading import cells_of, state_of
 from voxloom.conversion.recipe import Recipe, row_size
-from voxloom.errors import DataError, SaveError, SchemaError, VoxloomError
+from voxloom.errors import ConfigError, DataError, OutputExistsError, SaveError, SchemaError, VoxloomError
 from voxloom.formats.format import Format, Row, ShardWriter
 from voxloom.formats.manifest import ShardFacts
 from voxloom.formats.names import FORMATS
-from voxloom.sample import Cell
 from voxloom.source import Source
 
 __all__ = ["Advance", "Progress", "ShardTask"]
@@ -88,11 +89,11 @@ class ShardTask:
             return facts
         try:
             with ExitStack() as stack:
-                folder = stack.enter_context(Journal(self.store).writing(self.plan.stem(number)))
+                folder = stack.enter_context(Journal(self.store).writing(self.plan.stem(number), self.plan))
                 filled = self._fill(number, folder, threads, advance)
                 filled.stack.push(stack.pop_all())
                 return filled
-        except (SaveError, DataError):
+        except (SaveError, DataError, OutputExistsError):
             return self._done_by_another(number)
 
     def _finish(self, filled: _Filled | ShardFacts) -> ShardFacts:
@@ -104,9 +105,9 @@ class ShardTask:
             with filled.stack:
                 _close(filled.writer)
                 names = self._format.files(stem, self.plan.columns) if filled.samples else []
-                journal = Journal(self.store)
-                return journal.take_over(filled.folder, stem, names, filled.samples, filled.skipped)
-        except (SaveError, DataError):
+                made = Made(stem, names, filled.samples, filled.skipped, filled.state)
+                return Journal(self.store).take_over(filled.folder, made, self.plan)
+        except (SaveError, DataError, OutputExistsError):
             return self._done_by_another(filled.number)
 
     def _done_by_another(self, number: int) -> ShardFacts:
@@ -121,13 +122,44 @@ class ShardTask:
     def done(self, number: int) -> ShardFacts | None:
         """Return what is recorded of a shard, by the journal or by the manifest of the finished store."""
         stem = self.plan.stem(number)
-        if (facts := Journal(self.store).record(stem)) is not None:
+        if (facts := Journal(self.store).record(stem, self.plan)) is not None:
             return facts
         manifest = finished(self.store, self.plan)
         if manifest is None:
             return None
         listed = (shard for shard in manifest.shards if shard.stem == stem)
         return next(listed, ShardFacts(stem=stem, samples=0, files=()))
+
+    def check(self) -> None:
+        """Make sure that the format can write here: its library is there, and knows the compression.
+
+        Raises
+        ------
+        MissingExtraError, ConfigError
+            When it is not so.
+        """
+        plan = self.plan
+        with tempfile.TemporaryDirectory() as folder:
+            self._format.writer(
+                Path(folder), plan.stem(0), plan.columns, 1, compression=plan.settings.compression
+            ).discard()
+
+    def refuse_changed(self, number: int) -> None:
+        """Refuse a source whose files have changed since a shard of them was recorded.
+
+        Raises
+        ------
+        ConfigError
+            What would come out were partly the one and partly the other.
+        """
+        stem, indices = self.plan.stem(number), self.plan.indices(number)
+        if Journal(self.store).state(stem) not in ("", state_of(self.source, indices)):
+            first, last = (self.source.keys[index] for index in (indices[0], indices[-1]))
+            raise ConfigError(
+                f"the source has changed since shard {stem} of {self.store} was written: files of its "
+                f"samples {first!r} to {last!r} have another size or time. Begin again with "
+                "overwrite (--overwrite)."
+            )
 
     @property
     def _format(self) -> Format:
@@ -139,7 +171,7 @@ class ShardTask:
         writer = self._format.writer(
             folder, plan.stem(number), plan.columns, len(indices), compression=plan.settings.compression
         )
-        filled = _Filled(number, folder, writer)
+        filled = _Filled(number, folder, writer, state_of(self.source, indices))
         threads = threads if reads_in_threads(self.source) else 0
         try:
             for key, row in _in_order(self._makers(indices), threads):
@@ -171,6 +203,7 @@ class _Filled:
     number: int
     folder: Path
     writer: ShardWriter
+    state: str
     stack: ExitStack = field(default_factory=ExitStack)
     samples: int = 0
     skipped: list[tuple[str, str]] = field(default_factory=list)
@@ -204,23 +237,15 @@ class _Maker:
     def __call__(self) -> _Made:
         """Return the key with the row, or with what is wrong if such samples are to be skipped."""
         try:
-            return self.key, self.recipe.row(_cells(self.source, self.index), self.key)
+            return self.key, self.recipe.row(cells_of(self.source, self.index), self.key)
         except (DataError, SchemaError) as error:
             if self.skip:
                 return self.key, error
+            text = _without_name(str(error), self.key)
             raise type(error)(
-                f"sample {self.key!r}: {error}\nWhat is finished is kept. Mend or remove the sample and "
+                f"sample {self.key!r}: {text}\nWhat is finished is kept. Mend or remove the sample and "
                 "convert again, or leave such samples out with on_error='skip'."
             ) from error
-
-
-def _cells(source: Source, index: int) -> Mapping[str, Cell]:
-    try:
-        return source.cells(index)
-    except DataError:
-        raise
-    except OSError as error:
-        raise DataError(f"could not be read ({error})") from error
 
 
 def _in_order(makers: Iterator[Callable[[], _Made]], threads: int) -> Iterator[_Made]:
@@ -253,6 +278,14 @@ def _made_ahead(makers: Iterator[Callable[[], _Made]], threads: int) -> Iterator
 def _plain_reason(error: VoxloomError, key: str, source: Source) -> str:
     """Return why a sample was skipped, without the path of the source, as a store does not tell it."""
     text = str(error)
-    for root in origins(source):
-        text = text.replace(str(root) + "/", "")
-    return re.sub(r"/[^'\":\n]*/(?=" + re.escape(key) + ")", "", text)
+    for root in roots(source):
+        text = text.replace(root + "/", "")
+    text = re.sub(r"/[^'\":\n]*/(?=" + re.escape(key) + ")", "", text)
+    return _without_name(text, key)
+
+
+def _without_name(text: str, key: str) -> str:
+    """Return a message without the sample's name at its beginning, where that has been said already."""
+    for name in (f"sample {key!r}: ", f"{key}: "):
+        text = text.removeprefix(name)
+    return text

@@ -3,11 +3,18 @@
 The plan in the journal is made once, by whichever process links it first; all others find it there,
 and have to have made the same. So ranks need no process group, and may start hours apart.
 
-- Without a word, and with ``resume``, any rank may make the plan; the others join it. A rank whose
-  job is another one than the plan's is refused, unless it is told to resume.
+- Without a word, a rank joins a plan that its own start has made. The launcher names the start; the
+  name stands in the plan, and goes with the journal. Where there is no such name (variables that were
+  set by hand), a plan that was made less than `WAIT` ago counts as one of this start: it is the same
+  plan, so the worst that can come of it is that work is gone on with. All else needs ``resume``.
+- A finished store of the same plan is what a late rank finds whose shards others have written: it has
+  nothing to do. Rank 0 tells an old store from that: it answers for a share of its own, and refuses, unless
+  its share is empty and the store was finished less than `WAIT` ago.
+- With ``resume`` any rank may make the plan, and any may join it.
 - With ``overwrite``, rank 0 alone clears the folder. The plan that it leaves carries the name of the
   job, and the other ranks wait until they see a plan with that name: so a late rank can neither clear
   what an early one wrote, nor add to what is about to be cleared. The name comes from the launcher.
+- A lone process begins anew, without a word, where a plan has no record yet and nobody is at work.
 - A rank without shards returns at once and touches nothing.
 """
 
@@ -16,10 +23,11 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Mapping
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from pydantic import ValidationError
 
+from voxloom.conversion.belongings import PLAN, cleared_names
 from voxloom.conversion.completion import finished
 from voxloom.conversion.journal import Journal
 from voxloom.conversion.plan import Plan
@@ -27,12 +35,12 @@ from voxloom.conversion.settings import Conversion
 from voxloom.conversion.target import clear, foreign_entries, is_empty, refuse_foreign
 from voxloom.errors import ConfigError, DataError, DistributedError, OutputExistsError
 from voxloom.formats.manifest import MANIFEST, SHARDS, Manifest
-from voxloom.ranks import Rank
+from voxloom.ranks import Rank, even_split
 
 __all__ = ["begin", "job_name"]
 
 WAIT = 600.0
-"""Seconds that a rank waits for rank 0 to clear the folder."""
+"""Seconds that a rank waits for rank 0 to clear the folder, and within which all ranks start."""
 
 _TRIES = 20
 _JOBS = ("VOXLOOM_JOB", "TORCHELASTIC_RUN_ID", "PMIX_NAMESPACE", "OMPI_MCA_ess_base_jobid", "PMI_JOBID")
@@ -50,7 +58,19 @@ def job_name(environment: Mapping[str, str] = os.environ) -> str:
         if environment.get(name, "none") != "none":
             return environment[name]
     parts = [environment.get(name) for name in ("SLURM_JOB_ID", "SLURM_STEP_ID")]
-    return ".".join(part for part in parts if part) if all(parts) else ""
+    return ".".join(part for part in parts if part) if all(parts) else _torchrun_name(environment)
+
+
+def _torchrun_name(environment: Mapping[str, str]) -> str:
+    """Return what tells a start by torchrun on one machine from all others, where it was given no id.
+
+    Its address and port are often the same; the folder of its logs is new each time.
+    """
+    world = environment.get("WORLD_SIZE")
+    if world is None or environment.get("LOCAL_WORLD_SIZE") != world:
+        return ""
+    parts = PurePath(environment.get("TORCHELASTIC_ERROR_FILE", "")).parts
+    return "/".join(parts[-5:-3]) if len(parts) > 5 else ""  # <logs>/<start>/attempt_0/<rank>/error.json
 
 
 def begin(
@@ -79,7 +99,12 @@ def begin(
         if (store / MANIFEST).exists():
             return _already(store, plan, rank, resume)
         if found is not None:
-            _join(store, plan, found, resume=resume or (rank.world > 1 and found[1] == job_name()))
+            if rank.world == 1 and _is_other(plan, found[0]) and journal.is_bare():
+                clear(store)
+                continue
+            joins = resume or (rank.world > 1 and _is_of_this_start(journal, found[1]))
+            joins = joins or (rank.world == 1 and journal.is_bare())
+            _join(store, plan, found, resume=joins)
             return None
         if _may_begin(store, resume or rank.world > 1) and journal.begin(plan, job_name()):
             return None
@@ -98,7 +123,7 @@ def _may_begin(store: Path, joins: bool) -> bool:
         return True
     shards = store / SHARDS
     begun = Journal(store).path.is_dir() and not foreign_entries(store)
-    if begun and (joins or is_empty(shards)):
+    if begun and (is_empty(shards) or (joins and _was_cleared(store))):
         return True
     refuse_foreign(store)
     raise OutputExistsError(
@@ -107,10 +132,15 @@ def _may_begin(store: Path, joins: bool) -> bool:
     )
 
 
+def _was_cleared(store: Path) -> bool:
+    """Whether the shards there are those of an earlier store whose clearing was cut off."""
+    return bool(cleared_names(store))
+
+
 def _already(store: Path, plan: Plan, rank: Rank, resume: bool) -> Manifest:
     """Return the manifest of a finished store, if it is the one that is wanted."""
     manifest = finished(store, plan)
-    if manifest is not None and (resume or rank.world > 1):
+    if manifest is not None and (resume or _is_late(store, plan, rank)):
         Journal(store).remove()  # where a crash came between the manifest and this
         return manifest
     if not resume:
@@ -120,6 +150,29 @@ def _already(store: Path, plan: Plan, rank: Rank, resume: bool) -> Manifest:
     other = _plan_of(Manifest.read(store))
     _refuse_other(store, plan, other)
     raise ConfigError(f"{store} was written by another program than a conversion. Name another folder.")
+
+
+def _is_late(store: Path, plan: Plan, rank: Rank) -> bool:
+    """Whether a rank finds the store finished because others of its start were quicker."""
+    if not rank.is_main:
+        return True
+    return rank.world > 1 and not even_split(plan.shards, rank) and _is_young(store / MANIFEST)
+
+
+def _is_of_this_start(journal: Journal, job: str) -> bool:
+    """Whether a plan was made by a rank of the start that this process belongs to."""
+    return job == job_name() and (bool(job) or _is_young(journal.path / PLAN))
+
+
+def _is_young(path: Path) -> bool:
+    try:
+        return time.time() - path.stat().st_mtime < WAIT
+    except OSError:
+        return True  # gone: so somebody has been at work just now
+
+
+def _is_other(plan: Plan, found: Plan) -> bool:
+    return plan.fingerprint != found.fingerprint
 
 
 def _plan_of(manifest: Manifest) -> Plan | None:

@@ -2,23 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import os
-import re
 import shutil
 from contextlib import suppress
 from pathlib import Path
 
+from voxloom.conversion.belongings import CLEARED, Belongings, owner_of, sync_folder, write_cleared
 from voxloom.errors import OutputExistsError, SaveError
 from voxloom.formats.manifest import JOURNAL, MANIFEST, SHARDS
 
-__all__ = ["apart", "clear", "foreign_entries", "is_empty", "refuse_foreign", "sync_folder"]
-
-PLAN = "plan.json"
-_OURS = {
-    SHARDS: re.compile(r"\d{5,}\D.*"),
-    JOURNAL: re.compile(rf"{re.escape(PLAN)}|\d{{5,}}\.json|\.?[\w.-]+\.tmp"),
-}
+__all__ = ["apart", "clear", "foreign_entries", "is_empty", "refuse_foreign", "remove_journal"]
 
 
 def is_empty(store: Path) -> bool:
@@ -42,17 +35,24 @@ def is_empty(store: Path) -> bool:
 
 def foreign_entries(store: Path) -> list[str]:
     """Return what lies in the folder that no conversion has written, as relative paths."""
-    foreign = []
+    foreign, ours = [], Belongings(store)
     for entry in sorted(os.scandir(store), key=lambda entry: entry.name):
-        if entry.name in _OURS and entry.is_dir(follow_symlinks=False):
-            with suppress(FileNotFoundError):  # another process has just finished the store
-                inside = sorted(os.listdir(entry.path))
-                foreign += [
-                    f"{entry.name}/{name}" for name in inside if not _OURS[entry.name].fullmatch(name)
-                ]
-        elif entry.name != MANIFEST or not _is_manifest(store):
+        if entry.name in (SHARDS, JOURNAL) and entry.is_dir(follow_symlinks=False):
+            foreign += [f"{entry.name}/{name}" for name in _foreign_in(Path(entry.path), ours)]
+        elif entry.name != MANIFEST or not ours.has_manifest:
             foreign.append(entry.name)
     return foreign
+
+
+def _foreign_in(folder: Path, ours: Belongings) -> list[str]:
+    with suppress(FileNotFoundError):  # another process has just finished the store
+        names = sorted(os.listdir(folder))
+        if folder.name == SHARDS:
+            known = ours.shard_files()
+            return [name for name in names if name not in known]
+        # what went away meanwhile was a process's own
+        return [n for n in names if not ours.is_in_journal(n) and os.path.lexists(folder / n)]
+    return []
 
 
 def refuse_foreign(store: Path) -> None:
@@ -71,22 +71,12 @@ def refuse_foreign(store: Path) -> None:
         )
 
 
-def _is_manifest(store: Path) -> bool:
-    """Whether the manifest is ours; a cut one counts where it lies beside shards."""
-    if (store / SHARDS).is_dir():
-        return True
-    try:
-        value = json.loads((store / MANIFEST).read_bytes())
-    except (OSError, ValueError, RecursionError):
-        return False
-    return isinstance(value, dict) and value.get("kind") == "voxloom-store"
-
-
 def clear(store: Path) -> None:
     """Remove what a conversion has written, and leave an empty journal.
 
     In such an order that a crash at any point leaves a half-made store that records no more than it
-    has: the records go before the shards they speak of, and the journal stays.
+    has, and still knows what is its own: the records go before the shards they speak of, and a list of
+    those goes last.
 
     Raises
     ------
@@ -96,19 +86,58 @@ def clear(store: Path) -> None:
         When something cannot be removed.
     """
     refuse_foreign(store)
-    journal = store / JOURNAL
+    journal, shards = store / JOURNAL, Belongings(store).shard_files()
     try:
         journal.mkdir(exist_ok=True)
+        write_cleared(store, shards)
         for record in journal.glob("*.json"):
-            record.unlink(missing_ok=True)
+            if record.name != CLEARED:
+                record.unlink(missing_ok=True)
         sync_folder(journal)
         (store / MANIFEST).unlink(missing_ok=True)
         sync_folder(store)
-        for folder in (store / SHARDS, *journal.iterdir()):
-            with suppress(FileNotFoundError):
-                shutil.rmtree(folder) if folder.is_dir() else folder.unlink()
+        for name in shards:
+            (store / SHARDS / name).unlink(missing_ok=True)
+        with suppress(OSError):  # not there, or somebody has just put something there
+            (store / SHARDS).rmdir()
+        _remove_temporary(journal)
+        (journal / CLEARED).unlink(missing_ok=True)
     except OSError as error:
         raise SaveError(f"could not clear {store}: {error}. Remove it by hand, then go on.") from error
+
+
+def remove_journal(store: Path) -> bool:
+    """Remove what is ours of the journal, and the journal if nothing else is there.
+
+    Returns
+    -------
+    bool
+        False where something of ours has just been added by another process.
+    """
+    journal, ours = store / JOURNAL, Belongings(store)
+    try:
+        names = [name for name in os.listdir(journal) if ours.is_in_journal(name)]
+        for name in (name for name in names if owner_of(name) is None):
+            (journal / name).unlink(missing_ok=True)
+        _remove_temporary(journal)
+        journal.rmdir()
+    except FileNotFoundError:
+        return True
+    except OSError:
+        return not any(Belongings(store).is_in_journal(name) for name in _names(journal))
+    return True
+
+
+def _names(folder: Path) -> list[str]:
+    with suppress(OSError):
+        return os.listdir(folder)
+    return []
+
+
+def _remove_temporary(journal: Path) -> None:
+    for entry in [journal / name for name in os.listdir(journal) if owner_of(name) is not None]:
+        with suppress(FileNotFoundError):
+            shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
 
 
 def apart(store: Path, origin: Path) -> None:
@@ -129,16 +158,3 @@ def apart(store: Path, origin: Path) -> None:
             f"{store} lies inside of the source {origin}, and would become a part of it. "
             "Name a folder elsewhere."
         )
-
-
-def sync_folder(folder: Path) -> None:
-    """Bring the names in a folder to the disk, where the system can do that."""
-    if os.name == "nt":
-        return  # a folder cannot be opened there
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    except OSError:  # some network file systems refuse it for folders
-        pass
-    finally:
-        os.close(descriptor)

@@ -19,10 +19,20 @@ from voxloom.conversion.shards import Advance, ShardTask
 from voxloom.errors import ConfigError, LoadingError
 from voxloom.formats.manifest import ShardFacts
 
-__all__ = ["write_in_processes"]
+__all__ = ["end_child", "write_in_processes"]
 
 _REPORTED = 0.1  # seconds between two words on progress
 _PATIENCE = 2.0  # seconds that a process has to end when it is told to
+
+
+def end_child() -> None:
+    """End a worker process that runs its parent's script again, since that has no main guard.
+
+    What it would do is begin the same conversion again, with a traceback in each worker; the parent
+    says what is wrong.
+    """
+    if getattr(multiprocessing.current_process(), "_inheriting", False):
+        raise SystemExit(1)
 
 
 def write_in_processes(

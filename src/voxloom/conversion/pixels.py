@@ -194,7 +194,7 @@ def _by_torch(pixels: Array, size: tuple[int, int], interpolation: str) -> Array
     import torch
 
     rows = np.require(pixels.reshape(*pixels.shape[:2], -1), requirements=["C", "W"])
-    image = torch.from_numpy(rows).permute(2, 0, 1)[None]
+    image = torch.from_numpy(rows)[None].permute(0, 3, 1, 2)  # channels last, and so is what is found
     found = torch.nn.functional.interpolate(image, size=size, mode=interpolation, antialias=True)
     made: Array = found[0].permute(1, 2, 0).contiguous().numpy()
     return made.reshape(*size, *pixels.shape[2:])

@@ -6,14 +6,14 @@ import copy
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from voxloom.buffers import aligned_empty
 from voxloom.errors import DamagedStoreError, DataError, SchemaError, UnknownNameError
-from voxloom.formats.encoding import as_pil, cell_array, decode, encode
+from voxloom.formats.encoding import As, as_value, cell_array, decode
 from voxloom.formats.format import KEY, Column, Shard, Spread
 from voxloom.formats.manifest import Manifest
 from voxloom.formats.names import FORMATS
@@ -25,7 +25,6 @@ from voxloom.source import Source
 __all__ = ["Store"]
 
 Indices = npt.NDArray[np.int64]
-As = Literal["bytes", "array", "tensor", "pil"]
 
 
 class Store(Source):
@@ -114,6 +113,11 @@ class Store(Source):
         chosen._schema = self._schema.only(*names)
         return chosen
 
+    @property
+    def at_least(self) -> tuple[int, int] | None:
+        """Height and width down to which a JPEG may be decoded smaller; None to decode it in full."""
+        return self._at_least
+
     def scaled(self, height: int, width: int) -> Store:
         """Return the same samples, whose JPEGs may be decoded at 1/2, 1/4 or 1/8 of their size.
 
@@ -134,7 +138,7 @@ class Store(Source):
 
     def cells(self, index: int) -> Mapping[str, Cell]:
         """Return sample `index` at rest: arrays of the fields of one shape, and bytes of the others."""
-        shard, row, _ = self._found(self._checked([index])[0])
+        shard, row, _ = self._found(self.place(index))
         return {name: self._cell(shard, row, self._columns[name]) for name in self._schema}
 
     def get(self, index: int, name: str, as_: As = "array") -> Any:
@@ -145,24 +149,11 @@ class Store(Source):
         index, name
             Which sample and which field.
         as_
-            ``bytes``: as stored, a file's own bytes or those of the array. ``array``: numpy.
-            ``tensor``: torch, of the array's axes. ``pil``: an image that Pillow decodes when it is
-            used, with its mode and palette.
+            ``bytes``, ``array``, ``tensor`` or ``pil``, as `voxloom.formats.encoding.as_value` tells.
         """
-        shard, row, key = self._found(self._checked([index])[0])
+        shard, row, key = self._found(self.place(index))
         field, cell = self._schema[name], self._cell(shard, row, self._columns[name])
-        if as_ == "bytes":
-            return cell.tobytes() if isinstance(cell, np.ndarray) else bytes(cell)
-        if as_ == "pil":
-            return as_pil(_picture(cell, field), name=key)
-        array = cell_array(cell, field, name=key, encoding=self.manifest.encodings[name])
-        if as_ == "array":
-            return array
-        if as_ == "tensor":
-            import torch
-
-            return torch.from_numpy(array)
-        raise SchemaError(f"as_={as_!r}: expected 'bytes', 'array', 'tensor' or 'pil'")
+        return as_value(cell, field, as_, name=key, encoding=self.manifest.encodings[name])
 
     def __getitems__(self, indices: Sequence[int]) -> list[Sample]:
         """Return several samples; the fields of one shape are gathered in one go."""
@@ -255,8 +246,9 @@ class Store(Source):
     def _array(self, shard: Shard, row: int, field: Field, key: str) -> Array:
         cell = self._cell(shard, row, self._columns[field.name])
         encoding = self.manifest.encodings[field.name]
-        if self._at_least is not None and encoding in ("file", "jpeg") and not isinstance(cell, np.ndarray):
-            return decode(cell, field.axes, name=key, kind=field.kind, at_least=self._at_least)
+        at_least = self._at_least if field.kind == "image" and encoding in ("file", "jpeg") else None
+        if at_least is not None and not isinstance(cell, np.ndarray):
+            return decode(cell, field.axes, name=key, kind=field.kind, at_least=at_least)
         return cell_array(cell, field, name=key, encoding=encoding)
 
     def _take(self, column: Column, shards: Indices, rows: Indices, out: Array | None) -> Array:
@@ -283,14 +275,14 @@ class Store(Source):
         cells = [self._open[number].blob(field.name, row) for number, row in places]
         if self.manifest.encodings[field.name] == "text":
             return np.array([str(cell, "utf-8", "replace") for cell in cells])
-        done = 0
+        done, at_least = 0, self._at_least if field.kind == "image" else None
         if out is None:
             first = self._array(self._open[places[0][0]], places[0][1], field, self._name(places[0]))
             out = aligned_empty((len(cells), *first.shape), first.dtype)
             out[0], done = first, 1
         for place in range(done, len(cells)):
             try:
-                decode(cells[place], field.axes, kind=field.kind, at_least=self._at_least, out=out[place])
+                decode(cells[place], field.axes, kind=field.kind, at_least=at_least, out=out[place])
             except DataError:
                 self._refuse(field, places, place, out)
                 raise
@@ -324,14 +316,6 @@ def _copy(spreads: Mapping[int, Spread], shards: Indices, rows: Indices, out: Ar
         start = starts[row]
         slots[begin : begin + size] = data[start : start + size]
         begin += size
-
-
-def _picture(cell: Cell, field: Field) -> bytes | memoryview:
-    """Return the bytes of an image; those of an array are npy's, yx or yxc."""
-    if not isinstance(cell, np.ndarray):
-        return cell
-    pixels = np.moveaxis(cell, 0, -1) if field.axes == "cyx" else cell
-    return encode(pixels[..., 0] if pixels.shape[-1:] == (1,) else pixels, "npy")
 
 
 def _key(shard: Shard, row: int, path: Path) -> str:

@@ -94,7 +94,7 @@ def _of_stored(source: StoredImages, indices: Sequence[int]) -> list[Any]:
 
 def _of_store(source: Store, indices: Sequence[int]) -> list[Any]:
     files = (file.xxh3 for shard in source.manifest.shards for file in shard.files)
-    scaled = getattr(source, "_at_least", None)
+    scaled = getattr(source, "at_least", None)
     return [list(source.schema), _digest(file.encode() for file in files), list(indices), scaled]
 
 

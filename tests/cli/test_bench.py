@@ -32,7 +32,8 @@ def test_a_store_beside_its_folder(call, photos, tmp_path):
     assert done.out.count(" bounds it (") == 2
     compared = done.out.partition("Fastest loader, shuffled, warm:\n")[2].splitlines()
     assert [line.split("  ")[1].strip() for line in compared] == [f"{store} (arrow)", str(photos)]
-    assert compared[0].endswith(" 1.00")
+    assert compared[0].endswith(" samples/s  1 of the first")
+    assert " of the first" in compared[1]
     assert stages(done.out)[:3] == ["storage", "decoding", "loader"]
     assert snapshot(tmp_path) == before
 
@@ -56,11 +57,32 @@ def test_each_number_of_workers_has_its_rows(call, photos, tmp_path):
     assert stages(done.out).count("loader") == 6
 
 
+def test_what_is_not_alike_is_not_compared(call, photos, tmp_path):
+    Image.fromarray(np.zeros((9, 9, 3), np.uint8)).save(photos / "other.png")
+    store = convert(photos, tmp_path / "s", size=(4, 4)).path
+    done = call("bench", store, "--folder", photos, "--seconds", 0.01, "--batch-size", 2, "--workers", "0,0")
+    assert done.code == 0, done.err
+    assert done.out.splitlines()[-1].endswith("(batches of 1, and of 2 in the first)")
+    assert stages(done.out).count("loader") == 4
+    (photos / "other.png").unlink()
+    done = call("bench", store, "--folder", photos, "--seconds", 0.01, "--batch-size", 2)
+    assert done.out.splitlines()[-1].endswith("(samples of 90 bytes, and of 48 bytes in the first)")
+
+
+def test_a_table_can_be_cold(call, photos, tmp_path):
+    rows = "".join(f"{path}\n" for path in sorted(photos.iterdir()))
+    (tmp_path / "t.csv").write_text(f"path\n{rows}", encoding="utf-8")
+    done = call("bench", tmp_path / "t.csv", "--seconds", 0.01, "--cold")
+    assert done.code == 0, done.err
+    assert "files of this source are not known" not in done.out
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "said"),
     [
         ([], 2, "Missing argument 'PATH'"),
         (["{}/nothing"], 1, "no such file or folder"),
+        (["{}/meine fotoss"], 1, "Did you mean 'meine fotos'?"),
         (["{}/meine fotos/ü1.png"], 1, "Expected a folder"),
         (
             ["{}/meine fotos", "--workers", "0;2"],

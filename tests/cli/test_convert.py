@@ -13,7 +13,8 @@ import pytest
 from PIL import Image
 
 import voxloom
-from voxloom.cli.convert import LAYOUTS, command
+from voxloom.cli.convert import command
+from voxloom.cli.naming import LAYOUTS
 from voxloom.conversion import Conversion
 from voxloom.formats.store import Store
 from voxloom.sources.opening import OpenAs
@@ -114,7 +115,6 @@ def test_a_store_becomes_one_of_another_format(call, pets, tmp_path):
         (["{src}", "{dst}", "--image", "a=b"], 2, "expected DST alone, since --image and --mask"),
         (["{dst}", "--image", "a"], 2, "'a': expected NAME=FOLDER"),
         (["{dst}", "--image", "a=b", "--image", "a=c"], 2, "'a' is named twice"),
-        (["{dst}", "--mask", "a={src}"], 1, "no source to convert"),
         (["{dst}", "--image", "a={src}", "--mask", "a={src}"], 2, "'a' is named as an image and as a mask"),
         (["{dst}", "--image", "a={src}", "--layout", "flat"], 2, "with --image there is no SRC"),
         (["{src}", "{dst}", "--size", "224"], 2, "Option '--size' requires 2 arguments"),
@@ -124,9 +124,18 @@ def test_a_store_becomes_one_of_another_format(call, pets, tmp_path):
         (["{src}", "{dst}", "--encoding", "pgn"], 2, "'pgn' is not one of"),
         (["{src}", "{dst}", "--layout", "clases"], 2, "'clases' is not one of"),
         (["{src}", "{dst}", "--on-eror", "skip"], 2, "--on-error"),
+        (["{dst}", "--image", "a={src}", "--images", "b"], 2, "name columns of SRC, a table; with --image"),
+        (["{src}", "{dst}", "--images", "b", "--masks", "b"], 2, "column 'b' is named as images and"),
+        (["{src}", "{dst}", "--images", "b", "--layout", "flat"], 1, "columns are those of a table"),
+        (["{src}", "{dst}", "--layout", "pairs"], 1, "in the place of it: --image NAME=FOLDER --mask NAME="),
+        (["{src}", "{dst}", "--encoding", "file", "--mode", "L"], 1, "--encoding file copies files as they"),
+        (["{src}", "{dst}", "--quality", "8"], 1, "--quality 8 is that of JPEG"),
+        (["{src}s", "{dst}"], 1, "no such file or folder. Did you mean 'haus tiere'?"),
+        (["{src}s/hund", "{dst}"], 1, "no such file or folder. Did you mean 'haus tiere'?"),
+        (["{dst}", "--image", "a={src}s"], 1, "Did you mean 'haus tiere'?"),
         (["{src}", "{dst}", "--format", "arow"], 1, "hdf5, memmap, parquet, tar. Did you mean 'arrow'?"),
-        (["{src}", "{dst}", "--shard-bytes", "256MX"], 1, "shard_bytes: '256MX': expected a number of bytes"),
-        (["{src}", "{dst}", "--mode", "RBG"], 1, "mode: 'RBG'"),
+        (["{src}", "{dst}", "--shard-bytes", "256MX"], 1, "--shard-bytes: '256MX': expected a number"),
+        (["{src}", "{dst}", "--mode", "RBG"], 1, "--mode: 'RBG'"),
         (["{src}", "{dst}", "--compression", "gzpi", "--format", "hdf5"], 1, "Did you mean 'gzip'?"),
         (["{src}", "{dst}", "--resume", "--overwrite"], 1, "exclude each other"),
         (["{src}/nothing", "{dst}"], 1, "no such file or folder"),
@@ -228,11 +237,105 @@ def test_ctrl_c_keeps_what_is_done_and_names_the_command_that_goes_on(call, tmp_
     assert call("verify", store, "--against", root).code == 0
 
 
+def test_sigterm_is_taken_as_ctrl_c(call, pets, tmp_path, monkeypatch):
+    def told(*_, **__):
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(5)
+
+    before = signal.getsignal(signal.SIGTERM)
+    monkeypatch.setattr("voxloom.jobs.reading.open_source", told)
+    done = call("convert", pets, tmp_path / "s", "--workers", 2)
+    assert done.code == 130
+    assert "stopped before anything was written. Go on with: voxloom convert" in done.err
+    assert "--workers 2 --resume" in done.err
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_masks_alone_make_a_store(call, masked, tmp_path):
+    done = call("convert", tmp_path / "s", "--mask", f"organ={masked / 'labels'}")
+    assert done.code == 0, done.err
+    assert {f.name: f.kind for f in Store(tmp_path / "s").schema.values()} == {"organ": "mask"}
+
+
+def test_columns_of_a_table_are_named(call, masked, tmp_path):
+    rows = "".join(f"raw data/{i}.png,labels/{i}.png,labels/{i}.png\n" for i in range(3))
+    (tmp_path / "t.csv").write_text(f"a,b,c\n{rows}")
+    done = call("convert", tmp_path / "t.csv", tmp_path / "s", "--images", "a", "--masks", "b")
+    assert done.code == 0, done.err
+    kinds = {f.name: f.kind for f in Store(tmp_path / "s").schema.values()}
+    assert kinds == {"a": "image", "b": "mask", "c": "text"}
+    assert call("verify", tmp_path / "s", "--against", tmp_path / "t.csv").code == 1
+    given = ["--against", tmp_path / "t.csv", "--images", "a", "--masks", "b"]
+    assert call("verify", tmp_path / "s", *given).code == 0
+    wrong = call("convert", tmp_path / "t.csv", tmp_path / "u", "--images", "aa")
+    assert (wrong.code, "no column 'aa'" in wrong.err) == (1, True)
+
+
+@pytest.mark.parametrize("folders", [("a", "b"), ("t1", "t2", "seg")])
+def test_classes_that_look_like_pairs_are_told(call, tmp_path, folders):
+    for name in folders:
+        (tmp_path / "d" / name).mkdir(parents=True)
+        for i in range(2):
+            Image.fromarray(np.full((4, 5), i, np.uint8)).save(tmp_path / "d" / name / f"{i}.png")
+    done = call("convert", tmp_path / "d", tmp_path / "s")
+    assert done.code == 0, done.err
+    assert "the same names" in done.log
+    for name in folders:
+        assert f"={tmp_path / 'd' / name}" in done.log
+    assert "fields=" not in done.log
+    assert ("--mask seg=" in done.log) is ("seg" in folders)
+    Image.fromarray(np.zeros((4, 5), np.uint8)).save(tmp_path / "d" / folders[0] / "more.png")
+    assert "the same names" not in call("convert", tmp_path / "d", tmp_path / "u").log
+
+
+def test_quiet_says_only_what_went_wrong(call, pets, tmp_path):
+    assert call("-q", "convert", pets, tmp_path / "s").out == ""
+    assert call("-q", "verify", tmp_path / "s").out == ""
+    (pets / "katze" / "4.jpg").write_bytes(b"\xff\xd8 cut")
+    done = call("-q", "convert", pets, tmp_path / "t", "--on-error", "skip", "--size", 4, 4)
+    assert done.code == 0, done.err
+    assert done.out.splitlines()[0] == "1 sample skipped:"
+    assert done.out.splitlines()[1].startswith("  katze/4.jpg: ")
+    next((tmp_path / "s" / "shards").iterdir()).write_bytes(b"")
+    assert "1 problem" in call("-q", "verify", tmp_path / "s").out
+
+
+def test_the_rank_that_ends_the_store_sums_it_up(call, pets, tmp_path, monkeypatch):
+    (pets / "notes.txt").touch()
+    (pets / "hund" / "2.png").write_bytes(b"no image")
+    given = ["convert", pets, tmp_path / "s", "--samples-per-shard", 2, "--on-error", "skip", "--size", 4, 4]
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setenv("TORCHELASTIC_RUN_ID", "one job")
+    monkeypatch.setenv("RANK", "0")
+    first = call(*given)
+    assert (first.code, "part is done" in first.out) == (0, True), first.err
+    assert "hund/2.png" in first.out
+    assert "left out" in first.log
+    monkeypatch.setenv("RANK", "1")
+    last = call(*given)
+    assert last.code == 0, last.err
+    assert "3 shards; next: voxloom inspect" in last.out
+    assert "left out" not in last.log
+
+
+def test_a_rank_that_is_not_the_last_names_what_it_has_skipped(call, pets, tmp_path, monkeypatch):
+    (pets / "katze" / "断.png").write_bytes(b"no image")
+    given = ["convert", pets, tmp_path / "s", "--samples-per-shard", 2, "--on-error", "skip", "--size", 4, 4]
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setenv("TORCHELASTIC_RUN_ID", "one job")
+    monkeypatch.setenv("RANK", "1")
+    first = call(*given)
+    assert first.out.splitlines()[0] == "rank 1: 1 sample skipped:"
+    assert "katze/断.png" in first.out
+    monkeypatch.setenv("RANK", "0")
+    assert "3 shards; next:" in call(*given).out
+
+
 def test_ctrl_c_before_anything_was_written(call, pets, tmp_path, monkeypatch):
     def stopped(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("voxloom.jobs.conversion.open_source", stopped)
+    monkeypatch.setattr("voxloom.jobs.reading.open_source", stopped)
     done = call("convert", pets, tmp_path / "s")
     assert done.code == 130
     assert "stopped before anything was written. Go on with: voxloom convert" in done.err
@@ -250,7 +353,7 @@ def test_a_library_that_is_missing_is_named_with_its_command(call, pets, tmp_pat
 def test_the_choices_are_those_of_the_rooms_behind():
     offered = {param.name: getattr(param.type, "choices", ()) for param in command.params}
     settings = Conversion.model_fields
-    for name in ("interpolation", "encoding", "on_error"):
+    for name in ("interpolation", "encoding", "on_error", "check"):
         assert list(offered[name]) == list(get_args(settings[name].annotation))
     assert set(LAYOUTS) == set(get_args(OpenAs))
 

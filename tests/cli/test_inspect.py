@@ -39,7 +39,7 @@ def test_a_store_and_its_contact_sheet(call, pets, tmp_path):
     done = call("inspect", store, "--preview", tmp_path / "blatt ü.png", "--samples", 3)
     assert done.code == 0, done.err
     for said in (
-        f"4 samples in {store} (memmap): 2 shards, ", "compressed ", "written by voxloom",
+        f"4 samples in {store} (memmap): 2 shards, ", "not compressed", "written by voxloom",
         "samples_per_shard 3", "8 x 8 x 3", "fixed", "hund   2  ###", "over 3 samples",
         f"Contact sheet: {tmp_path / 'blatt ü.png'}",
     ):  # fmt: skip
@@ -57,7 +57,7 @@ def test_everything_as_json(call, pets, tmp_path):
     assert found["store"]["skipped"][0][0] == "katze/4.png"
     assert found["fields"][0]["statistics"]["shapes"] == [[8, 8, 3]]
     told = call("inspect", store).out
-    assert "1 samples were left out when it was written:\n  katze/4.png: " in told
+    assert "1 sample was left out when it was written:\n  katze/4.png: " in told
 
 
 def test_a_flat_folder_pairs_and_a_table(call, pets, tmp_path):
@@ -84,7 +84,9 @@ def test_a_flat_folder_pairs_and_a_table(call, pets, tmp_path):
         (["{}/haus tiere/hund/2.png"], 1, "Expected a folder"),
         (["{}/haus tiere", "--samples", "0"], 2, "0 is not in the range"),
         (["{}/haus tiere", "--layout", "classses"], 2, "'classses' is not one of"),
-        (["{}/haus tiere", "--preview", "{}/sheet.jpg"], 1, "expected a name that ends in .png"),
+        (["{}/haus tiere", "--preview", "{}/sheet.jpg"], 2, "expected a name that ends in .png"),
+        (["{}/haus tieree"], 1, "Did you mean 'haus tiere'?"),
+        (["{}/haus tiere", "--layout", "pairs"], 1, "--image NAME=FOLDER --mask NAME=FOLDER"),
         (["{}/haus tiere", "--jsno"], 2, "--json"),
     ],
 )
@@ -107,3 +109,9 @@ def test_an_unfinished_store_says_how_far_it_is(call, tmp_path):
 
 def test_the_help_has_an_example(call):
     assert "voxloom inspect photos_store --preview photos.png" in call("inspect", "--help").out
+
+
+def test_a_preview_that_cannot_be_written_is_refused_first(call, pets, tmp_path, monkeypatch):
+    monkeypatch.setattr("voxloom.jobs.reading.open_source", None)
+    failed = call("inspect", pets, "--preview", tmp_path / "sheet.jpg")
+    assert (failed.code, failed.out) == (2, "")

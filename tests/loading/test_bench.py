@@ -1,14 +1,18 @@
 import os
+import time
 
 import numpy as np
 import pytest
+from PIL import Image
 
+from voxloom.conversion import convert
 from voxloom.errors import DataError, UnreadableImageError
 from voxloom.loading import bench as module
 from voxloom.loading.bench import Bench, BenchRow, BenchSettings, bench, evict
 from voxloom.sample import Field, Sample, Schema
 from voxloom.source import Source
 from voxloom.sources import ImageFolder, write_image
+from voxloom.sources.files import flat_folder
 
 
 class Clock:
@@ -172,3 +176,93 @@ def test_the_verdict_names_the_slowest_stage(found, said):
 def test_the_fastest_loader():
     found = made(1000, 500, (0, 90), (2, 170), (4, 160))
     assert (found.fastest.workers, found.fastest.rate) == (2, 170)
+
+
+class Stored(Source):
+    """Arrays that a source gathers, or files of which each takes a while to fetch."""
+
+    schema = Schema([Field(name="image", axes="yx", dtype="uint8", shape=(4, 4))])
+    keys = tuple(map(str, range(64)))
+
+    def __init__(self):
+        self.calls = []
+
+    def cells(self, index):
+        return {"image": np.zeros((4, 4), np.uint8)}
+
+    def read(self, index):
+        raise AssertionError("the loader gathers, and so does what is timed")
+
+    def gather(self, indices, *, out=None):
+        array = (out or {}).get("image")
+        return {"image": np.zeros((len(indices), 4, 4), np.uint8) if array is None else array}
+
+
+class Opening(Stored):
+    """Takes its time with the first batch of each copy."""
+
+    late = None
+
+    def gather(self, indices, *, out=None):
+        if not self.calls:
+            self.calls.append(indices)
+            Opening.late.now += 100
+        return super().gather(indices, out=out)
+
+
+class Slow(Source):
+    """Files on a storage that answers after a while."""
+
+    schema = Schema([Field(name="image", axes="yx", dtype="uint8")])
+    keys = tuple(map(str, range(64)))
+
+    def cells(self, index):
+        time.sleep(0.002)
+        return {"image": b"0" * 16}
+
+    def read(self, index):
+        return Sample("", self.schema, {"image": np.frombuffer(self.cells(index)["image"], np.uint8)})
+
+
+def test_what_the_loader_gathers_is_timed_gathered():
+    found = timed(Stored())
+    assert found.is_decoded
+    assert {row.bytes for row in found.rows if row.stage == "decoding"} == {16 * 16}
+
+
+def test_arrays_are_not_told_to_be_stored_decoded():
+    rows = made(10_000, 100, (0, 90)).rows
+    assert "already decoded" in Bench("x", rows).verdict
+    raw = Bench("x", rows, is_decoded=True).verdict
+    assert "decoded" not in raw.lower()
+    assert "Decoding" not in raw
+    assert "blosc" not in Bench("x", made(100, 90, (0, 80)).rows, is_decoded=True).verdict
+
+
+def test_a_raw_store_is_not_bound_by_decoding(folder, tmp_path):
+    store = convert(folder, tmp_path / "s", format="memmap", encoding="raw").store()
+    found = bench(store, BenchSettings(batch_size=4, seconds=0.02))
+    assert found.is_decoded
+    assert not found.verdict.startswith("Decoding")
+
+
+def test_files_are_bound_by_decoding_and_a_slow_storage_by_itself(tmp_path):
+    pixels = np.random.default_rng(0).integers(0, 256, (256, 256, 3), np.uint8)
+    (tmp_path / "p").mkdir()
+    for i in range(4):
+        Image.fromarray(pixels).save(tmp_path / "p" / f"{i}.jpg")
+    found = bench(flat_folder(tmp_path / "p"), BenchSettings(batch_size=2, seconds=0.05))
+    assert found.verdict.startswith("Decoding bounds it")
+    assert not found.is_decoded
+    assert bench(Slow(), BenchSettings(batch_size=2, seconds=0.03)).verdict.startswith("Storage bounds it")
+
+
+def test_the_first_batch_of_a_warm_row_is_not_timed():
+    Opening.late = Clock(0.25)
+    found = timed(Opening(), Opening.late)
+    assert all(row.seconds == 1.0 for row in found.rows)
+
+
+def test_the_same_number_of_workers_is_timed_once(folder):
+    found = timed(ImageFolder(folder), workers=(0, 0))
+    assert [row.stage for row in found.rows].count("loader") == 2

@@ -7,7 +7,8 @@ from typing import Any
 
 import click
 
-from voxloom.cli.convert import LAYOUTS
+from voxloom.cli.naming import layout_option
+from voxloom.cli.wording import WordedCommand
 
 __all__ = ["command"]
 
@@ -21,10 +22,10 @@ def _numbers(
     parts = [part.strip() for part in value.split(",")]
     if not all(part.isascii() and part.isdigit() for part in parts):
         raise click.BadParameter(f"{value!r}: expected numbers of 0 and more, for instance 0,2,4.")
-    return tuple(int(part) for part in parts)
+    return tuple(dict.fromkeys(int(part) for part in parts))
 
 
-@click.command(name="bench")
+@click.command(name="bench", cls=WordedCommand)
 @click.argument("path", type=click.Path(path_type=Path))
 @click.option(
     "--batch-size", type=click.IntRange(min=1), default=32, show_default=True, help="Samples a batch."
@@ -43,9 +44,7 @@ def _numbers(
     help="Longest time of each row.",
 )  # fmt: skip
 @click.option("--cold", is_flag=True, help="Time also with the files out of memory.")
-@click.option(
-    "--layout", type=click.Choice(LAYOUTS), default="auto", show_default=True, help="How PATH lies on disk."
-)
+@layout_option("PATH")
 def command(
     path: Path,
     batch_size: int,
@@ -73,7 +72,7 @@ def command(
     names = [name.strip() for name in formats.split(",")] if formats else []
     fastest = {}
     for what, found in bench_formats(path, settings, folder=folder, formats=names, layout=layout):
-        fastest[what] = found.fastest.rate
+        fastest[what] = found
         click.echo(f"\n{what}")
         for line in _table(found):
             click.echo(line)
@@ -84,12 +83,31 @@ def command(
         _compare(fastest)
 
 
-def _compare(rates: dict[str, float]) -> None:
-    """Say how fast the loader has been with each, beside the first."""
-    first, width = next(iter(rates.values())), max(map(len, rates))
+def _compare(found: dict[str, Any]) -> None:
+    """Say how fast the loader has been with each, beside the first where both made the same batches."""
+    first, width = next(iter(found.values())), max(map(len, found))
     click.echo("\nFastest loader, shuffled, warm:")
-    for what, rate in rates.items():
-        click.echo(f"  {what.ljust(width)}  {rate:,.0f} samples/s  {rate / first if first else 0:.2f}")
+    for what, bench in found.items():
+        beside = _unlike(first, bench)
+        if not beside and first.fastest.rate:
+            beside = f"{_short(bench.fastest.rate / first.fastest.rate)} of the first"
+        click.echo(f"  {what.ljust(width)}  {bench.fastest.rate:,.0f} samples/s  {beside}".rstrip())
+
+
+def _unlike(first: Any, other: Any) -> str:
+    """Return why the rates of two loaders are not to be compared, or ""."""
+    from voxloom.amounts import size_text
+
+    if other.batch_size != first.batch_size:
+        return f"(batches of {other.batch_size}, and of {first.batch_size} in the first)"
+    mine, theirs = other.fastest.sample_bytes, first.fastest.sample_bytes
+    if abs(mine - theirs) > 0.01 * theirs:
+        return f"(samples of {size_text(mine)}, and of {size_text(theirs)} in the first)"
+    return ""
+
+
+def _short(ratio: float) -> str:
+    return f"{ratio:.2g}" if ratio < 100 else f"{ratio:,.0f}"
 
 
 def _table(found: Any) -> list[str]:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import click
 
-__all__ = ["LAYOUTS", "command"]
+from voxloom.cli.naming import naming_options, take_naming
+from voxloom.cli.wording import WordedCommand, is_quiet
 
-LAYOUTS = ("auto", "classes", "flat", "pairs", "table", "tar", "older", "store")
+__all__ = ["command"]
+
+_SHOWN = 5  # samples that were skipped
 
 
 def _pixels(
@@ -32,7 +34,7 @@ def _pixels(
     return int(value[0]), int(value[1])
 
 
-class _Remembered(click.Command):
+class _Remembered(WordedCommand):
     """A command that knows how it was called, to say how it is called again."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
@@ -47,7 +49,7 @@ class _Remembered(click.Command):
     "--format", default="arrow", show_default=True, help="arrow, hdf5, memmap, parquet or tar, or a plugin's."
 )
 @click.option("--samples-per-shard", type=click.IntRange(min=1), help="Samples in each shard.")
-@click.option("--shard-bytes", metavar="SIZE", help="Size to aim at for a shard.  [default: 256MB]")
+@click.option("--shard-bytes", metavar="SIZE", help="Size to aim at for a shard.  [default: 256MiB]")
 @click.option("--size", nargs=2, callback=_pixels, metavar="H W", help="Resize to this height and width.")
 @click.option("--mode", help="Pixels to convert images to: L, RGB, I;16, F, ... as Pillow names them.")
 @click.option(
@@ -55,7 +57,7 @@ class _Remembered(click.Command):
     help="How images are resized; masks take the nearest pixel.  [default: bilinear]",
 )  # fmt: skip
 @click.option(
-    "--encoding", type=click.Choice(["auto", "file", "fixed", "npy", "blosc", "png", "jpeg"]),
+    "--encoding", type=click.Choice(["auto", "file", "raw", "fixed", "npy", "blosc", "png", "jpeg"]),
     help="How images lie in the store; auto copies files as they are where nothing changes them.",
 )  # fmt: skip
 @click.option("--quality", type=click.IntRange(1, 100), help="Of --encoding jpeg.  [default: 95]")
@@ -70,15 +72,10 @@ class _Remembered(click.Command):
     help="A sample that cannot be read ends the conversion, or is left out and listed.  [default: fail]",
 )  # fmt: skip
 @click.option(
-    "--layout", type=click.Choice(LAYOUTS), default="auto", show_default=True, help="How SRC lies on disk."
-)
-@click.option(
-    "--image",
-    multiple=True,
-    metavar="NAME=FOLDER",
-    help="In place of SRC: a folder of images; repeatable.",
-)
-@click.option("--mask", multiple=True, metavar="NAME=FOLDER", help="A folder of masks to go with them.")
+    "--check", type=click.Choice(["ends", "decode"]),
+    help="Of a file that is copied: look at both ends of it, or decode it all.  [default: ends]",
+)  # fmt: skip
+@naming_options("SRC")
 @click.option("--dask", metavar="SCHEDULER|local", help="Work on a Dask cluster.")
 def command(paths: tuple[Path, ...], **given: Any) -> None:
     """Bring images into a store of shards: any of five formats, bit by bit, resumable.
@@ -95,45 +92,29 @@ def command(paths: tuple[Path, ...], **given: Any) -> None:
     """
     from voxloom.ranks import Rank
 
-    rank = Rank.from_environment()
-    folders = {name: _folders(given.pop(name), f"--{name}") for name in ("image", "mask")}
-    if both := folders["image"].keys() & folders["mask"].keys():
-        raise click.UsageError(f"{min(both)!r} is named as an image and as a mask; expected two names.")
-    if any(folders.values()) and given["layout"] != "auto":
-        raise click.UsageError("--layout tells how SRC lies on disk; with --image there is no SRC.")
-    source, path = _ends(paths, named=any(folders.values()))
-    report = _converted(source, path, folders, given)
-    if rank.is_main:
-        _tell(report, path)
+    named = take_naming(given, "SRC")
+    source, path = _ends(paths, named=bool(named["images"] or named["masks"]))
+    report = _converted(source, path, named, given)
+    _tell(report, path, Rank.from_environment())
 
 
-def _converted(
-    source: Path | None,
-    path: Path,
-    folders: dict[str, dict[str, Path]],
-    given: dict[str, Any],
-) -> Any:
+def _converted(source: Path | None, path: Path, named: dict[str, Any], given: dict[str, Any]) -> Any:
     from voxloom.errors import Interrupted
     from voxloom.jobs.conversion import ConvertOptions, convert_data
     from voxloom.jobs.progress import transfer
     from voxloom.ranks import Rank
 
-    how = {name: given.pop(name) for name in ("layout", "workers", "resume", "overwrite", "dask")}
-    options = ConvertOptions(images=folders["image"], masks=folders["mask"], **how)
+    how = {name: given.pop(name) for name in ("workers", "resume", "overwrite", "dask")}
+    options = ConvertOptions(**named, **how)
     if options.dask:  # its start and end are no news
         os.environ.setdefault("DASK_LOGGING__DISTRIBUTED", "warning")
     settings = {name: value for name, value in given.items() if value is not None}
-    progress = transfer("converting") if Rank.from_environment().is_main else None
+    shown = Rank.from_environment().is_main and not is_quiet()
+    progress = transfer("converting") if shown else None
     try:
         return convert_data(source, path, settings, options=options, progress=progress)
     except Interrupted as stop:
-        again = [
-            word
-            for word in click.get_current_context().meta["voxloom.words"]
-            if word not in ("--overwrite", "--resume")
-        ]
-        words = shlex.join(["voxloom", "convert", *again, "--resume"])
-        raise Interrupted(f"{stop} Go on with: {words}") from stop
+        raise Interrupted(f"{stop} Go on with: {_again()}") from stop
     finally:
         if progress is not None:
             progress.close()
@@ -159,20 +140,32 @@ def _ends(paths: tuple[Path, ...], *, named: bool) -> tuple[Path | None, Path]:
     return (None, paths[0]) if named else (paths[0], paths[1])
 
 
-def _folders(words: Iterable[str], option: str) -> dict[str, Path]:
-    folders: dict[str, Path] = {}
-    for word in words:
-        name, equals, folder = word.partition("=")
-        if not (name and equals and folder):
-            raise click.BadParameter(f"{word!r}: expected NAME=FOLDER.", param_hint=option)
-        if name in folders:
-            raise click.BadParameter(f"{name!r} is named twice.", param_hint=option)
-        folders[name] = Path(folder)
-    return folders
+def _tell(report: Any, path: Path, rank: Any) -> None:
+    """Say what was done.
 
+    The rank that has made the store whole sums it up, whichever it is. The others name what they have
+    skipped, and the main one says that its part is done.
+    """
+    from voxloom.amounts import counted
 
-def _tell(report: Any, path: Path) -> None:
+    whole = report.finished and (rank.is_main or report.converted > 0)
+    if is_quiet() or not (whole or rank.is_main):
+        _tell_skipped(report, rank)
+        return
     click.echo(report)
-    if report.finished:
-        number = len(report.store().manifest.shards)
-        click.echo(f"{number} shard{'s' * (number != 1)}; next: voxloom inspect {shlex.quote(str(path))}")
+    if whole:
+        shards = counted(len(report.store().manifest.shards), "shard")
+        click.echo(f"{shards}; next: voxloom inspect {shlex.quote(str(path))}")
+
+
+def _tell_skipped(report: Any, rank: Any) -> None:
+    from voxloom.amounts import counted
+
+    if not report.skipped or (report.finished and not (rank.is_main or report.converted)):
+        return
+    who = f"rank {rank.index}: " if rank.world > 1 else ""
+    click.echo(f"{who}{counted(len(report.skipped), 'sample')} skipped:")
+    for key, reason in report.skipped[:_SHOWN]:
+        click.echo(f"  {key}: {reason}")
+    if len(report.skipped) > _SHOWN:
+        click.echo(f"  and {len(report.skipped) - _SHOWN} more")

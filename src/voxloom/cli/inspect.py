@@ -9,12 +9,13 @@ from typing import Any
 
 import click
 
-from voxloom.cli.convert import LAYOUTS
+from voxloom.cli.naming import layout_option
+from voxloom.cli.wording import WordedCommand
 
 __all__ = ["command"]
 
 
-@click.command(name="inspect")
+@click.command(name="inspect", cls=WordedCommand)
 @click.argument("path", type=click.Path(path_type=Path))
 @click.option("--preview", type=click.Path(path_type=Path), metavar="PNG", help="Write a contact sheet.")
 @click.option(
@@ -22,9 +23,7 @@ __all__ = ["command"]
     help="Samples to look at, evenly spread; the contact sheet shows at most 64.",
 )  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="Print everything as JSON.")
-@click.option(
-    "--layout", type=click.Choice(LAYOUTS), default="auto", show_default=True, help="How PATH lies on disk."
-)
+@layout_option("PATH")
 def command(path: Path, preview: Path | None, samples: int, as_json: bool, layout: str) -> None:
     """Say what PATH holds: a store, a folder of images or of class folders, a table.
 
@@ -39,10 +38,12 @@ def command(path: Path, preview: Path | None, samples: int, as_json: bool, layou
     from voxloom.errors import UnfinishedStoreError
     from voxloom.jobs.inspection import inspect
     from voxloom.jobs.listing import listing
-    from voxloom.sources.opening import open_source
+    from voxloom.jobs.reading import SourceOptions, open_named
 
+    if preview is not None and preview.suffix.lower() != ".png":  # said before minutes of work
+        raise click.BadParameter(f"{preview}: expected a name that ends in .png.", param_hint="--preview")
     try:
-        source = open_source(path, layout=layout)  # type: ignore[arg-type]
+        source = open_named(path, SourceOptions(layout=layout))
     except UnfinishedStoreError:
         _tell_unfinished(path)
     found = inspect(source, number=samples)
@@ -69,8 +70,9 @@ def _tell_unfinished(path: Path) -> None:
     from voxloom.errors import UnfinishedStoreError
     from voxloom.jobs.conversion import progress_of
 
+    progress = progress_of(path)
     raise UnfinishedStoreError(
-        f"{path} is a store whose conversion has not ended: {progress_of(path)} are finished. If no process "
-        "writes it any more, give the same command again with --resume: "
+        f"{path} is a store whose conversion has not ended: {progress} {progress.verb} finished. If no "
+        "process writes it any more, give the same command again with --resume: "
         f"voxloom convert SRC {shlex.quote(str(path))} ... --resume"
     )

@@ -12,9 +12,10 @@ from voxloom.conversion import convert
 from voxloom.formats import FORMATS
 from voxloom.formats.store import Store
 from voxloom.jobs.preview import evenly_spread
+from voxloom.jobs.reading import SourceOptions, open_named
 from voxloom.loading.bench import Bench, BenchSettings, bench
 from voxloom.source import Source, Subset
-from voxloom.sources.opening import open_source
+from voxloom.sources.files import FileSource
 
 __all__ = ["bench_formats", "files_of"]
 
@@ -57,23 +58,28 @@ def bench_formats(
     """
     for name in formats:
         _ = FORMATS[name]
-    source = open_source(path, layout=layout)  # type: ignore[arg-type]
-    plain = None if folder is None else open_source(folder)
+    source = open_named(path, SourceOptions(layout=layout))
+    plain = None if folder is None else open_named(folder)
     what = f"{path} ({source.manifest.format})" if isinstance(source, Store) else str(path)
-    yield what, bench(source, settings, files=files_of(Path(path)))
+    yield what, bench(source, settings, files=files_of(source, Path(path)))
     if folder is not None and plain is not None:
-        yield str(folder), bench(plain, settings, files=files_of(Path(folder)))
+        yield str(folder), bench(plain, settings, files=files_of(plain, Path(folder)))
     chosen = _some(source)
     for name in formats:
         with tempfile.TemporaryDirectory(prefix="voxloom-bench-") as temporary:
             store = Path(temporary) / "store"
             convert(chosen, store, format=name)
             told = f"{len(chosen)} of {len(source)} samples as {name}"
-            yield told, bench(Store(store), settings, files=files_of(store))
+            yield told, bench(written := Store(store), settings, files=files_of(written, store))
 
 
-def files_of(path: Path) -> list[Path]:
-    """Return all files below a folder, in the order of their names; of a file, nothing."""
+def files_of(source: Source, path: Path) -> list[Path]:
+    """Return the files that a source reads: those that it names, else all at or below its path."""
+    if isinstance(source, FileSource):
+        fields = [field.name for field in source.schema.values() if field.is_spatial]
+        return list(dict.fromkeys(source.path(i, name) for i in range(len(source)) for name in fields))
+    if path.is_file():
+        return [path]
     return [Path(folder, name) for folder, _, names in sorted(os.walk(path)) for name in sorted(names)]
 
 

@@ -6,29 +6,22 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from voxloom.amounts import counted
 from voxloom.component import Component
 from voxloom.conversion import Conversion, Report, convert
 from voxloom.conversion.journal import Journal
 from voxloom.conversion.target import apart
-from voxloom.errors import ConfigError, DataError, Interrupted
+from voxloom.errors import DataError, Interrupted
 from voxloom.formats.manifest import JOURNAL
-from voxloom.sample import Kind
-from voxloom.source import Source
-from voxloom.sources.files import paired_folders
-from voxloom.sources.opening import open_source
+from voxloom.jobs.reading import SourceOptions, open_named
+from voxloom.jobs.stopping import interrupted_by_sigterm
 
 __all__ = ["ConvertOptions", "Progress", "convert_data", "progress_of"]
 
 
-class ConvertOptions(Component):
-    """How a conversion is run; what it makes is said by the settings of `Conversion`."""
+class ConvertOptions(SourceOptions):
+    """How a source is found and a conversion is run; what it makes, the settings of `Conversion` say."""
 
-    layout: str = "auto"
-    """How the source lies on disk, as `open_source` knows it."""
-    images: Mapping[str, Path] = {}
-    """Folders of images by the name of their field, in the place of a source."""
-    masks: Mapping[str, Path] = {}
-    """Folders of masks that go with the images, matched by the stems of the files."""
     workers: int = 0
     """Processes that work beside this one."""
     resume: bool = False
@@ -47,10 +40,15 @@ class Progress(Component):
     planned: int | None
     """Shards that it will have; None where no plan can be read."""
 
+    @property
+    def verb(self) -> str:
+        """What follows it: is, or are."""
+        return "is" if (self.finished if self.planned is None else self.planned) == 1 else "are"
+
     def __str__(self) -> str:
-        return (
-            f"{self.finished} shards" if self.planned is None else f"{self.finished} of {self.planned} shards"
-        )
+        if self.planned is None:
+            return counted(self.finished, "shard")
+        return f"{self.finished} of {counted(self.planned, 'shard')}"
 
 
 def convert_data(
@@ -83,7 +81,7 @@ def convert_data(
     OutputExistsError
         When the store would lie within its source, or hold it.
     Interrupted
-        On Ctrl-C; it says how much is kept.
+        On Ctrl-C, and on SIGTERM; it says how much is kept.
     """
     Conversion.of(**settings)  # a slip is told before a million files are listed
     path = Path(path)
@@ -91,28 +89,19 @@ def convert_data(
     for folder in folders:
         apart(path, folder)
     try:
-        return convert(
-            _opened(source, options),
-            path,
-            resume=options.resume,
-            overwrite=options.overwrite,
-            workers=options.workers,
-            progress=progress,
-            dask=options.dask,
-            **settings,
-        )
+        with interrupted_by_sigterm():
+            return convert(
+                open_named(source, options),
+                path,
+                resume=options.resume,
+                overwrite=options.overwrite,
+                workers=options.workers,
+                progress=progress,
+                dask=options.dask,
+                **settings,
+            )
     except KeyboardInterrupt as stop:
         raise Interrupted(_state(path)) from stop
-
-
-def _opened(source: str | Path | None, options: ConvertOptions) -> Source:
-    if source is not None:
-        return open_source(source, layout=options.layout)  # type: ignore[arg-type]
-    if not options.images:
-        raise ConfigError("no source to convert: name one, or folders of images as NAME=FOLDER.")
-    kinds: dict[str, Kind] = {name: "image" for name in options.images}
-    kinds |= {name: "mask" for name in options.masks}
-    return paired_folders({**options.images, **options.masks}, kinds)
 
 
 def progress_of(path: Path) -> Progress:
@@ -138,4 +127,5 @@ def progress_of(path: Path) -> Progress:
 def _state(path: Path) -> str:
     if not (path / JOURNAL).is_dir():
         return "stopped before anything was written."
-    return f"stopped: {progress_of(path)} of {path} are finished and kept."
+    progress = progress_of(path)
+    return f"stopped: {progress} of {path} {progress.verb} finished and kept."

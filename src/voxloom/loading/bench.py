@@ -10,18 +10,21 @@ import os
 import pickle
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import count
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import numpy as np
 from pydantic import Field as Setting
 
 from voxloom.component import Component
 from voxloom.errors import DataError, SchemaError
+from voxloom.loading.bottleneck import Bench, BenchRow
+from voxloom.loading.gather import gathers
 from voxloom.loading.loader import Loader
 from voxloom.loading.order import Order
+from voxloom.sample import Array
 from voxloom.source import Source
 
 __all__ = ["Bench", "BenchRow", "BenchSettings", "bench", "evict"]
@@ -31,7 +34,6 @@ try:
 except ImportError:  # Windows, which cannot put a file out of memory either
     resource = None  # type: ignore[assignment]
 
-Stage = Literal["storage", "decoding", "loader"]
 Work = Iterator[tuple[int, int]]
 """Samples and bytes of each batch."""
 
@@ -52,121 +54,6 @@ class BenchSettings(Component):
     """Whether to time also with the files out of memory."""
     seed: int = 0
     """From which the shuffled order derives."""
-
-
-@dataclass(frozen=True)
-class BenchRow:
-    """One thing that was timed.
-
-    Attributes
-    ----------
-    stage
-        What was done with each sample.
-    shuffled
-        Whether the samples came in a random order.
-    cold
-        Whether the files were out of memory when it began.
-    workers
-        Workers of the loader; 0 for the other stages.
-    samples, bytes, seconds
-        How many samples, and bytes as the stage gives them, in what time.
-    """
-
-    stage: Stage
-    shuffled: bool
-    cold: bool
-    workers: int
-    samples: int
-    bytes: int
-    seconds: float
-
-    @property
-    def rate(self) -> float:
-        """Samples a second."""
-        return self.samples / self.seconds if self.seconds else 0.0
-
-    @property
-    def byte_rate(self) -> float:
-        """Bytes a second."""
-        return self.bytes / self.seconds if self.seconds else 0.0
-
-
-@dataclass(frozen=True)
-class Bench:
-    """What `bench` has found.
-
-    Attributes
-    ----------
-    source
-        What was read.
-    rows
-        What was timed.
-    notes
-        What to know of the rows.
-    is_batched
-        Whether the loader gave batches of the size that was asked for. Batches of one cost so much more
-        that they tell nothing of the loader.
-    """
-
-    source: str
-    rows: tuple[BenchRow, ...]
-    notes: tuple[str, ...] = ()
-    is_batched: bool = True
-
-    def row(self, stage: Stage, workers: int = 0, *, shuffled: bool = True, cold: bool = False) -> BenchRow:
-        """Return the row of a stage.
-
-        Raises
-        ------
-        KeyError
-            If it was not timed.
-        """
-        wanted = (stage, shuffled, cold, workers)
-        for row in self.rows:
-            if (row.stage, row.shuffled, row.cold, row.workers) == wanted:
-                return row
-        raise KeyError(wanted)
-
-    @property
-    def fastest(self) -> BenchRow:
-        """The row of the loader, shuffled and warm, with the most samples a second."""
-        rows = [row for row in self.rows if row.stage == "loader" and row.shuffled and not row.cold]
-        return max(rows, key=lambda row: row.rate)
-
-    def shares(self, *, cold: bool = False) -> dict[Stage, float]:
-        """Return the share of each stage in the time of a sample that is read without workers, 0 to 1.
-
-        Without a row for no workers, the smallest number of workers stands in for it.
-        """
-        loader = min(
-            (row for row in self.rows if row.stage == "loader" and row.shuffled and row.cold == cold),
-            key=lambda row: row.workers,
-        )
-        stored, decoded = self.row("storage", cold=cold), self.row("decoding", cold=cold)
-        times = [1 / row.rate if row.rate else 0.0 for row in (stored, decoded, loader)]
-        times[2] *= max(1, loader.workers)
-        own = [times[0], max(0.0, times[1] - times[0]), max(0.0, times[2] - max(times[:2]))]
-        own[2] *= self.is_batched
-        whole = sum(own) or 1.0
-        return {"storage": own[0] / whole, "decoding": own[1] / whole, "loader": own[2] / whole}
-
-    @property
-    def verdict(self) -> str:
-        """What bounds the reading, and what to try, in one sentence."""
-        cold = any(row.cold for row in self.rows)
-        shares = self.shares(cold=cold)
-        stage = max(shares, key=lambda name: shares[name])
-        state = "cold" if cold else "warm"
-        share = f"{shares[stage]:.0%} of the time of a {state} sample"
-        return f"{_BOUND[stage]} bounds it ({share}): {_CURES[stage]}."
-
-
-_BOUND = {"storage": "Storage", "decoding": "Decoding", "loader": "Making batches"}
-_CURES = {
-    "storage": "try more workers, a local disk, block shuffle, or smaller data (--size, --encoding blosc)",
-    "decoding": "try more workers, or store what is trained on already decoded (voxloom convert --size)",
-    "loader": "try images of one size and type stored as they are, larger batches, and few transforms",
-}
 
 
 def bench(
@@ -251,7 +138,8 @@ class _Bencher:
         if self._settings.cold and self._can_be_cold():
             rows += self._rows(cold=True)
         is_batched = self._collated == self._settings.batch_size
-        return Bench(self._name, tuple(rows), tuple(self._notes), is_batched)
+        is_decoded = all(isinstance(cell, np.ndarray) for cell in self._source.cells(0).values())
+        return Bench(self._name, tuple(rows), tuple(self._notes), is_batched, self._collated, is_decoded)
 
     def _rows(self, *, cold: bool) -> Iterator[BenchRow]:
         for shuffled in (False, True):
@@ -259,13 +147,16 @@ class _Bencher:
             yield self._timed(row, lambda order: _stored(self._copy(), order, endless=not cold))
             row = replace(row, stage="decoding")
             yield self._timed(row, lambda order: _decoded(self._copy(), order, endless=not cold))
-            for workers in self._settings.workers:
+            for workers in dict.fromkeys(self._settings.workers):
                 yield self._loaded(replace(row, stage="loader", workers=workers))
 
     def _timed(self, row: BenchRow, work: Callable[[Order], Work]) -> BenchRow:
         if row.cold:
             evict(self._files)
-        return self._count(row, work(self._order(row.shuffled, self._settings.batch_size)))
+        batches = work(self._order(row.shuffled, self._settings.batch_size))
+        if not row.cold:
+            next(batches)  # files are open and libraries loaded, as when the loader's first batch is there
+        return self._count(row, batches)
 
     def _loaded(self, row: BenchRow) -> BenchRow:
         try:
@@ -355,29 +246,52 @@ def _stored(source: Source, order: Order, *, endless: bool) -> Work:
     first = source.cells(0)
     fixed = [name for name, cell in first.items() if isinstance(cell, np.ndarray)]
     single = [name for name in first if name not in fixed]
-    dense = source.select(*fixed) if fixed else None
+    dense = _Reader(source.select(*fixed) if single else source) if fixed else None
     loose = source.select(*single) if single else None
     for step in _steps(order, endless=endless):
         indices = order.batch(step).indices
         size = 0
         if dense is not None:
-            size += sum(array.nbytes for array in _together(dense, indices))
+            size += dense.read(indices)
         if loose is not None:
             size += sum(len(bytes(cell)) for i in indices for cell in loose.cells(i).values())
         yield len(indices), size
 
 
-def _together(source: Source, indices: Sequence[int]) -> Iterable[np.ndarray]:
-    try:
-        return source.gather(indices).values()
-    except SchemaError:  # of several shapes, and stored as no file
-        return [array for sample in source.__getitems__(indices) for array in sample.values()]
-
-
 def _decoded(source: Source, order: Order, *, endless: bool) -> Work:
+    reader = _Reader(source)
     for step in _steps(order, endless=endless):
-        samples = source.__getitems__(order.batch(step).indices)
-        yield len(samples), sum(array.nbytes for sample in samples for array in sample.values())
+        indices = order.batch(step).indices
+        yield len(indices), reader.read(indices)
+
+
+class _Reader:
+    """Reads batches as the loader does: gathered into the same memory where the source can gather."""
+
+    def __init__(self, source: Source) -> None:
+        self._source, self._gathers = source, gathers(source)
+        self._memory: dict[str, Array] = {}
+
+    def read(self, indices: Sequence[int]) -> int:
+        """Read samples, and return the bytes of their arrays."""
+        if self._gathers:
+            try:
+                return self._gathered(indices)
+            except DataError:  # a sample that cannot be read has nothing to do with shapes
+                raise
+            except (SchemaError, ValueError, TypeError):  # not of one shape
+                self._gathers = False
+        samples = self._source.__getitems__(indices)
+        return sum(array.nbytes for sample in samples for array in sample.values())
+
+    def _gathered(self, indices: Sequence[int]) -> int:
+        number = len(indices)
+        out = {name: room[:number] for name, room in self._memory.items() if len(room) >= number}
+        arrays = self._source.gather(indices, out=out)
+        for name, array in arrays.items():
+            if name not in out and array.flags.owndata and array.flags.c_contiguous:
+                self._memory[name] = array
+        return sum(array.nbytes for array in arrays.values())
 
 
 def _batches(loader: Loader, *, endless: bool) -> Work:

@@ -52,6 +52,25 @@ def test_a_source_that_has_changed(call, store, photos):
     assert "ü1.png" in failed.out
 
 
+def test_a_store_of_named_folders_is_compared_with_them(call, photos, tmp_path):
+    given = ["--image", f"ct={photos}", "--mask", f"organ={photos}"]
+    assert call("convert", tmp_path / "s", *given).code == 0
+    done = call("verify", tmp_path / "s", *given)
+    assert done.code == 0, done.err
+    assert "every sample equals its source" in done.out
+    Image.fromarray(np.zeros((6, 5, 3), np.uint8)).save(photos / "ü2.png")
+    assert call("verify", tmp_path / "s", *given).code == 1
+
+
+def test_a_store_of_a_layout_is_compared_as_that(call, photos, tmp_path):
+    (photos / "more").mkdir()
+    Image.fromarray(np.zeros((6, 5, 3), np.uint8)).save(photos / "more" / "1.png")
+    assert call("convert", photos, tmp_path / "s", "--layout", "flat").code == 0
+    refused = call("verify", tmp_path / "s", "--against", photos)
+    assert (refused.code, "--layout flat or --layout classes" in refused.err) == (1, True)
+    assert call("verify", tmp_path / "s", "--against", photos, "--layout", "flat").code == 0
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "said"),
     [
@@ -60,6 +79,11 @@ def test_a_source_that_has_changed(call, store, photos):
         (["{}/meine fotos"], 1, "is no store"),
         (["{}/meine fotos/ü1.png"], 1, "is no store"),
         (["{}/mein speicher", "--against", "{}/nothing"], 1, "no such file or folder"),
+        (["{}/mein speicer"], 1, "Did you mean 'mein speicher'?"),
+        (["{}/mein speicher", "--against", "{}/meine foto"], 1, "Did you mean 'meine fotos'?"),
+        (["{}/mein speicher", "--layout", "flat"], 2, "expected --against SRC"),
+        (["{}/mein speicher", "--against", "{}/x", "--image", "a=b"], 2, "expected none, since --image"),
+        (["{}/mein speicher", "--against", "{}/meine fotos", "--layout", "pairs"], 1, "--mask NAME=FOLDER"),
         (["{}/mein speicher", "--againts", "x"], 2, "--against"),
     ],
 )

@@ -14,7 +14,7 @@ from voxloom.cli.wording import WordedCommand, is_quiet
 
 __all__ = ["command"]
 
-_SHOWN = 5  # samples that were skipped
+_SHOWN = 10  # samples that were skipped
 
 
 def _pixels(
@@ -148,7 +148,7 @@ def _tell(report: Any, path: Path, rank: Any) -> None:
     """
     from voxloom.amounts import counted
 
-    whole = report.finished and (rank.is_main or report.converted > 0)
+    whole = _is_mine_to_tell(report, rank)
     if is_quiet() or not (whole or rank.is_main):
         _tell_skipped(report, rank)
         return
@@ -158,10 +158,15 @@ def _tell(report: Any, path: Path, rank: Any) -> None:
         click.echo(f"{shards}; next: voxloom inspect {shlex.quote(str(path))}")
 
 
+def _is_mine_to_tell(report: Any, rank: Any) -> bool:
+    """Whether this rank has ended the store; one that was whole before is the main one's to tell."""
+    return bool(report.finished and (rank.is_main or report.converted or report.found))
+
+
 def _tell_skipped(report: Any, rank: Any) -> None:
     from voxloom.amounts import counted
 
-    if not report.skipped or (report.finished and not (rank.is_main or report.converted)):
+    if not report.skipped or (report.finished and not _is_mine_to_tell(report, rank)):
         return
     who = f"rank {rank.index}: " if rank.world > 1 else ""
     click.echo(f"{who}{counted(len(report.skipped), 'sample')} skipped:")

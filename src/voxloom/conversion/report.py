@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from voxloom.amounts import counted, size_text
 from voxloom.component import Component
 from voxloom.formats.store import Store
 
@@ -17,9 +18,9 @@ class Report(Component):
 
     Examples
     --------
-    >>> report = Report(path="digits", samples=9, converted=9, bytes=2**20, seconds=2, finished=True)
+    >>> report = Report(path="digits", samples=9, converted=9, bytes=10**6, seconds=2, finished=True)
     >>> print(report)
-    digits: 9 samples, 1.0 MB in 2.0 s (4 samples/s, 0.5 MB/s)
+    digits: 9 samples, 1.0 MB in 2.0 s (4 samples/s, 500.0 kB/s)
     """
 
     path: Path
@@ -53,13 +54,13 @@ class Report(Component):
         return "\n".join([self._headline(), *self._skipped()])
 
     def _headline(self) -> str:
-        size = f"{self.samples} samples, {_megabytes(self.bytes)}"
+        size = f"{counted(self.samples, 'sample')}, {size_text(self.bytes)}"
         if self.finished and not self.converted:
             return f"{self.path}: nothing to do; the store is whole: {size}"
         share = self.bytes * self.converted / max(1, self.samples)
         seconds = max(self.seconds, 1e-3)
         pace = f"{self.converted / seconds:.{1 if self.converted < seconds else 0}f} samples/s"
-        text = f"{self.path}: {size} in {self.seconds:.1f} s ({pace}, {_megabytes(share / seconds)}/s)"
+        text = f"{self.path}: {size} in {self.seconds:.1f} s ({pace}, {size_text(share / seconds)}/s)"
         if self.found:
             text += f"; {self.found} of them were there already"
         if others := self.samples - self.converted - self.found:
@@ -73,8 +74,8 @@ class Report(Component):
             return []
         shown = [f"  {key}: {reason}" for key, reason in self.skipped[:_SHOWN]]
         more = len(self.skipped) - len(shown)
-        return [f"{len(self.skipped)} samples skipped:", *shown, *([f"  and {more} more"] if more else [])]
-
-
-def _megabytes(size: float) -> str:
-    return f"{size / 2**20:.1f} MB"
+        return [
+            f"{counted(len(self.skipped), 'sample')} skipped:",
+            *shown,
+            *([f"  and {more} more"] if more else []),
+        ]

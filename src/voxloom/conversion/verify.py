@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from pydantic import ValidationError
 
+from voxloom.amounts import counted, size_text
 from voxloom.component import Component
 from voxloom.conversion.origin import as_source
 from voxloom.conversion.recipe import FieldRecipe, Recipe
@@ -34,7 +35,7 @@ class Verification(Component):
 
     Examples
     --------
-    >>> print(Verification(path="digits", problems=("00001.arrow is missing",), samples=10, bytes=2**20))
+    >>> print(Verification(path="digits", problems=("00001.arrow is missing",), samples=10, bytes=10**6))
     digits: 1 problem in 10 samples, 1.0 MB:
       00001.arrow is missing
     """
@@ -56,11 +57,11 @@ class Verification(Component):
         return not self.problems
 
     def __str__(self) -> str:
-        size = f"{self.samples} samples, {self.bytes / 2**20:.1f} MB"
+        size = f"{counted(self.samples, 'sample')}, {size_text(self.bytes)}"
         if self.ok:
             found = "every digest is right" + (", every sample equals its source" if self.compared else "")
             return f"{self.path}: {size}: {found}"
-        count = f"{len(self.problems)} problem{'s' if len(self.problems) > 1 else ''}"
+        count = counted(len(self.problems), "problem")
         return "\n".join([f"{self.path}: {count} in {size}:", *(f"  {line}" for line in self.problems)])
 
 

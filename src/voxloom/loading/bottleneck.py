@@ -139,6 +139,6 @@ class Bench:
 _BOUND = {"storage": "Storage", "decoding": "Decoding", "loader": "Making batches"}
 _CURES = {
     "storage": "try more workers, a local disk, block shuffle, or smaller data (--size, --encoding blosc)",
-    "decoding": "try more workers, or store what is trained on already decoded (voxloom convert --encoding raw)",
+    "decoding": "try more workers, or store images already decoded (voxloom convert --encoding raw)",
     "loader": "try images of one size and type stored as they are, larger batches, and few transforms",
 }

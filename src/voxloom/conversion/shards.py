@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import tempfile
 from collections import deque
@@ -251,14 +252,19 @@ class _Maker:
 def _in_order(makers: Iterator[Callable[[], _Made]], threads: int) -> Iterator[_Made]:
     """Make rows, ahead of their writing and several at a time where there are threads, and in order.
 
-    Small rows are not worth the handing over, unless several threads were asked for.
+    Neither small rows nor a single core are worth the handing over, unless threads were asked for.
     """
     for make in makers:
         key, row = make()
         yield key, row
         if not isinstance(row, VoxloomError):
-            ahead = threads if threads > 1 or row_size(row) > _LARGE_ROW else 0
+            ahead = threads if threads > 1 or (row_size(row) > _LARGE_ROW and _cores() > 1) else 0
             yield from _made_ahead(makers, ahead) if ahead else (make() for make in makers)
+
+
+def _cores() -> int:
+    """Return how many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _made_ahead(makers: Iterator[Callable[[], _Made]], threads: int) -> Iterator[_Made]:

@@ -57,6 +57,10 @@ class VoxloomError(Exception):
         # KeyError and OSError format their arguments in their own way; a message is a message.
         return str(self.args[0]) if self.args else type(self).__name__
 
+    def __reduce__(self) -> tuple[object, ...]:
+        # Said outright: the pickling of exceptions that Dask installs mistakes two builtins in one class.
+        return type(self), self.args, self.__dict__
+
 
 class ConfigError(VoxloomError, ValueError):
     """A configuration that cannot be meant."""

@@ -199,6 +199,7 @@ def test_target_and_condition_are_pairs(tmp_path):
 
 
 def test_two_classes_that_may_be_pairs_are_told(tmp_path, caplog):
+    caplog.set_level("INFO", "voxloom")
     save(tmp_path, "ct/1.png", "ct/2.png", "mri/1.png", "mri/2.png")
     assert open_source(tmp_path).schema["label"].categories == ("ct", "mri")
     assert 'fields={"target": "ct", "condition": "mri"}' in caplog.text

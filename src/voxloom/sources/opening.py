@@ -204,7 +204,7 @@ def _hint_at_pairs(path: Path, folders: list[str]) -> None:
     one, other = (_stems(path / name) for name in folders)
     if one and one == other:
         first, second = folders
-        _log.warning(
+        _log.info(
             "%s: %s and %s are taken as two classes, and their files have the same names. If they belong "
             'together, open them as pairs: fields={"target": "%s", "condition": "%s"}, or rename the '
             "folders to target and condition, or to images and masks.",

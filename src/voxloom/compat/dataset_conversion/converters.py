@@ -16,7 +16,7 @@ from voxloom.compat.dataset_conversion.images import (
     get_number_of_channels,
     image_to_binary,
 )
-from voxloom.compat.dataset_conversion.pictures import note_archive, picture
+from voxloom.compat.dataset_conversion.pictures import note_archive, opened, picture
 from voxloom.conversion import Report, convert
 from voxloom.conversion.origin import as_source
 from voxloom.conversion.pixels import MODES
@@ -143,7 +143,8 @@ class StoreConverter:
         DataError
             If an image cannot be read; after it is mended, the next run goes on there.
         """
-        source = as_source(self.input_data)
+        given = self.input_data
+        source = opened(given) if isinstance(given, str | os.PathLike) else as_source(given)
         settings = self._settings(source)
         if self.im_mode is not None and self.im_mode not in MODES:
             source = _InMode(source, self.im_mode, self.shape)

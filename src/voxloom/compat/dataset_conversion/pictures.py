@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -166,7 +167,14 @@ def check_input_type(input_data: Any, transform: Transform = None, root_in_archi
     note_archive(root_in_archive)
     if not isinstance(input_data, str | os.PathLike):
         return input_data
-    return Pictures(open_source(input_data), transform)
+    return Pictures(opened(input_data), transform)
+
+
+def opened(path: str | os.PathLike[str]) -> Source:
+    """Open the path of a script: a folder holds a folder for each class, if it is no store."""
+    folder = Path(path)
+    is_store = (folder / "manifest.json").exists() or (folder / "metadata").is_dir()
+    return open_source(path) if is_store or not folder.is_dir() else open_source(path, layout="classes")
 
 
 def note_archive(root_in_archive: Any) -> None:

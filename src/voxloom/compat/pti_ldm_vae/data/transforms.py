@@ -41,7 +41,8 @@ class LocalNormalizeByMask:
             On NaN or infinite pixels.
         """
         array = img.detach().cpu().numpy() if isinstance(img, Tensor) else np.asarray(img)
-        return on_array(ForegroundNormalize())(array)
+        normalized: npt.NDArray[np.float32] = on_array(ForegroundNormalize())(array)
+        return normalized
 
 
 class ApplyLocalNormd:

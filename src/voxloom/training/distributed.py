@@ -5,6 +5,7 @@ A lone process needs no group; every function here then does nothing, so that th
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -70,6 +71,8 @@ def process_group(rank: Rank, device: torch.device) -> Iterator[None]:
         ) from error
     # Only after success: taking a group apart can wait for ranks that are waiting for this one. After
     # an error the process ends as it is, and torchrun ends the others.
+    # A DistributedDataParallel is a cycle; one that still held the group when Python ends would abort it.
+    gc.collect()
     dist.destroy_process_group()
 
 

@@ -255,7 +255,8 @@ def copy_rows(view: Array, rows: Rows, out: Array, places: Rows | None = None) -
     if places is None:
         np.take(flat, rows, axis=0, out=slots, mode="clip")
     else:
-        slots[places] = flat[rows]
+        whole = f"V{flat.shape[1]}"  # one element a row, which numpy finds faster than rows of a matrix
+        slots.view(whole)[places, 0] = flat.view(whole)[rows, 0]
 
 
 def copy_scattered(data: Array, starts: Rows, out: Array, places: Rows | None = None) -> None:

@@ -218,12 +218,15 @@ class Store(Source):
 
     def _checked(self, indices: Sequence[int]) -> Indices:
         index, length = np.asarray(indices, dtype=np.int64), len(self)
-        if index.size and not (-length <= index.min() and index.max() < length):
+        if not index.size:
+            return index
+        least = index.min()
+        if least < -length or index.max() >= length:
             wrong = index[(index < -length) | (index >= length)][0]
             raise IndexError(
                 f"sample {wrong} of a source of {length}: expected an index in [-{length}, {length})"
             )
-        return np.where(index < 0, index + length, index)
+        return index if least >= 0 else np.where(index < 0, index + length, index)
 
     def _located(self, index: Indices) -> tuple[Indices, Indices]:
         """Return the shard of each sample and its row there."""
@@ -258,10 +261,11 @@ class Store(Source):
         if len(numbers) == 1:
             self._open[numbers.pop()].take(column.name, rows, out)
             return out
-        spreads = {number: self._open.spread(number, column.name) for number in numbers}
-        if None not in spreads.values() and out.flags.c_contiguous and out.dtype == column.dtype:
-            _copy(spreads, shards, rows, out)  # type: ignore[arg-type]
-            return out
+        if out.flags.c_contiguous and out.dtype == column.dtype:
+            spreads = {number: self._open.spread(number, column.name) for number in numbers}
+            if None not in spreads.values():
+                _copy(spreads, shards, rows, out)  # type: ignore[arg-type]
+                return out
         for number in numbers:
             places = np.flatnonzero(shards == number)
             self._open[number].take(column.name, rows[places], out, places)
@@ -306,8 +310,9 @@ class Store(Source):
 def _copy(spreads: Mapping[int, Spread], shards: Indices, rows: Indices, out: Array) -> None:
     """Copy samples of several mapped shards to their places.
 
-    One by one, as bytes: a batch has few samples of each of many shards, and a call of numpy for each
-    shard, or an array for each sample, takes longer than the copy.
+    One by one, as bytes: where a batch has few samples of each of many shards, a call of numpy for each
+    shard, or an array for each sample, takes longer than the copy. A shard's samples in one go, to
+    scattered places, are copied twice.
     """
     size, begin = out[:1].nbytes, 0
     slots = out.reshape(-1).view(np.uint8).data

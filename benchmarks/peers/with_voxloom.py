@@ -56,7 +56,8 @@ class CaseSource(Source):
 def write(case: Case, folder: Path, variant: str) -> None:
     name, _, encoding = variant.partition(":")[0].partition("+")
     settings: dict[str, Any] = {"encoding": encoding} if encoding else {}
-    convert(CaseSource(case), folder, format=name, **settings)
+    # One shard, as the references have one file; over several, a batch is put together sample by sample.
+    convert(CaseSource(case), folder, format=name, shard_bytes=2**30, **settings)
 
 
 def reader(case: Case, folder: Path, variant: str) -> Callable[[int], Any]:

@@ -306,8 +306,18 @@ def test_resume_of_a_finished_store_does_nothing(photos, tmp_path, same_tree):
     assert "nothing to do" in str(report)
     assert (report.samples, report.converted) == (5, 0)
     assert (tmp_path / "store" / "manifest.json").stat().st_mtime_ns == before
-    with pytest.raises(ConfigError, match="on_error: 'fail' there, 'skip' here"):
-        convert(photos, tmp_path / "store", resume=True, on_error="skip")
+    with pytest.raises(ConfigError, match="mode: None there, 'L' here"):
+        convert(photos, tmp_path / "store", resume=True, mode="L")
+
+
+def test_a_late_failure_can_be_left_out_when_it_is_resumed(photos, tmp_path):
+    cut(photos)
+    with pytest.raises(DataError, match="--resume|on_error"):
+        convert(photos, tmp_path / "store", samples_per_shard=1)
+    report = convert(photos, tmp_path / "store", samples_per_shard=1, resume=True, on_error="skip")
+    assert report.finished
+    assert (report.samples, len(report.skipped)) == (3, 2)
+    assert len(report.store()) == 3
 
 
 def test_resume_of_another_conversion_says_what_differs(photos, tmp_path):

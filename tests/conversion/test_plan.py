@@ -9,7 +9,7 @@ from voxloom.errors import ConfigError
 
 
 @pytest.mark.parametrize(
-    ("text", "size"), [("256MB", 2**28), ("1.5 GiB", 3 * 2**29), ("10k", 10240), ("77", 77), (5, 5)]
+    ("text", "size"), [("256MB", 256_000_000), ("1.5 GiB", 3 * 2**29), ("10k", 10_000), ("77", 77), (5, 5)]
 )
 def test_sizes_can_be_said_in_words(text, size):
     assert Conversion(shard_bytes=text).shard_bytes == size

@@ -19,13 +19,13 @@ _UNITS = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4}
 
 
 def _bytes(value: Any) -> Any:
-    """Read ``256MB``, ``1.5 GiB`` or a plain number of bytes; a K is 1024."""
+    """Read ``256MB``, ``1.5 GiB`` or a plain number of bytes; MB are 10**6 and MiB 2**20."""
     if not isinstance(value, str):
         return value
-    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([kmgt]?)i?b?\s*", value.lower())
+    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([kmgt]?)(i?)b?\s*", value.lower())
     if match is None:
         raise ValueError(f"{value!r}: expected a number of bytes, for instance 256MB")
-    return int(float(match[1]) * 1024 ** _UNITS[match[2]])
+    return int(float(match[1]) * (1024 if match[3] else 1000) ** _UNITS[match[2]])
 
 
 def _known_format(name: str) -> str:
@@ -40,7 +40,7 @@ class Conversion(Component):
     Examples
     --------
     >>> Conversion(format="memmap", size=(224, 256), mode="RGB", shard_bytes="1GB").shard_bytes
-    1073741824
+    1000000000
     >>> Conversion.of(sise=(2, 2))
     Traceback (most recent call last):
     voxloom.errors.ConfigError: sise: no such setting of a conversion. Did you mean 'size'?

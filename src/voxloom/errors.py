@@ -11,7 +11,9 @@ Each class is also the builtin that a caller would expect to catch::
     │   ├── PairingError                        images without a partner
     │   ├── UnreadableImageError  (OSError)     truncated, empty or of an unknown format
     │   ├── DamagedStoreError (OSError)         a manifest or a shard that is not what was written
-    │   └── UnfinishedStoreError  (FileNotFoundError)   a store whose conversion has not ended
+    │   ├── UnfinishedStoreError  (FileNotFoundError)   a store whose conversion has not ended
+    │   ├── VolumeMetadataError                 OME-NGFF metadata that are wrong, or say too little
+    │   └── VolumeReadError   (OSError)         a chunk or a region of a volume that cannot be read
     ├── CheckpointError    (ValueError)         a checkpoint that does not fit the model or the run
     ├── OutputExistsError  (FileExistsError)    an output folder that already holds something
     ├── SaveError          (OSError)            a file that could not be written whole
@@ -46,6 +48,8 @@ __all__ = [
     "UnfinishedStoreError",
     "UnknownNameError",
     "UnreadableImageError",
+    "VolumeMetadataError",
+    "VolumeReadError",
     "VoxloomError",
 ]
 
@@ -96,6 +100,14 @@ class DamagedStoreError(DataError, OSError):
 
 class UnfinishedStoreError(DataError, FileNotFoundError):
     """A store whose conversion has not ended."""
+
+
+class VolumeMetadataError(DataError):
+    """OME-NGFF metadata that are wrong, or say too little."""
+
+
+class VolumeReadError(DataError, OSError):
+    """A chunk or a region of a volume that cannot be read."""
 
 
 class CheckpointError(VoxloomError, ValueError):

@@ -14,6 +14,7 @@ import numpy as np
 from voxloom.errors import SchemaError
 from voxloom.keys import Keys
 from voxloom.sample import Array, Cell, Sample, Schema
+from voxloom.stacking import joined, stacked
 
 __all__ = ["Concat", "Map", "Select", "Source", "Subset"]
 
@@ -82,6 +83,14 @@ class Source(ABC):
         """Return several samples; sources that can gather in one go do so."""
         return [self[i] for i in indices]
 
+    def at_epoch(self, epoch: int) -> Source:  # noqa: ARG002 - most samples are the same in each epoch
+        """Return the source as it is in an epoch; the Loader reads it so.
+
+        Patches drawn at random lie elsewhere in each epoch: such a source returns itself with another
+        draw, as a pure function of `epoch`. Length, schema and keys stay.
+        """
+        return self
+
     def cells(self, index: int) -> Mapping[str, Cell]:
         """Return sample `index` as it lies at rest: a file's own bytes where a file holds the field.
 
@@ -105,7 +114,7 @@ class Source(ABC):
             If a field differs in shape or type between the samples; it names two of them.
         """
         samples = self.__getitems__(indices)
-        return {name: _stacked(name, samples, (out or {}).get(name)) for name in self.schema}
+        return {name: stacked(name, samples, (out or {}).get(name)) for name in self.schema}
 
     def select(self, *names: str) -> Source:
         """Return the same samples with these fields alone; the others are not decoded where that can be.
@@ -178,6 +187,12 @@ class Concat(Source):
         source, inner = self.located(index)
         return source.read(inner)
 
+    def at_epoch(self, epoch: int) -> Source:
+        """Join the sources as they are in an epoch."""
+        sources = [source.at_epoch(epoch) for source in self.sources]
+        same = all(a is b for a, b in zip(sources, self.sources, strict=True))
+        return self if same else Concat(sources)
+
     def cells(self, index: int) -> Mapping[str, Cell]:
         """Return the sample at rest from the source that holds it."""
         source, inner = self.located(index)
@@ -204,7 +219,7 @@ class Concat(Source):
             for number, place in zip(numbers, places, strict=True)
         ]
         return {
-            name: _joined(name, [p[name] for p in parts], places, (out or {}).get(name))
+            name: joined(name, [p[name] for p in parts], places, (out or {}).get(name))
             for name in self.schema
         }
 
@@ -253,6 +268,11 @@ class Subset(Source):
         """Return several of the chosen samples, gathered by the source in one go."""
         return self.source.__getitems__(self.indices[list(indices)].tolist())
 
+    def at_epoch(self, epoch: int) -> Source:
+        """Choose the same samples of the source as it is in an epoch."""
+        source = self.source.at_epoch(epoch)
+        return self if source is self.source else Subset(source, self.indices.tolist())
+
     def cells(self, index: int) -> Mapping[str, Cell]:
         """Return the chosen sample at rest."""
         return self.source.cells(int(self.indices[index]))
@@ -295,6 +315,11 @@ class Map(Source):
         """Return the mapped sample."""
         return self.function(self.source[index])
 
+    def at_epoch(self, epoch: int) -> Source:
+        """Map the source as it is in an epoch."""
+        source = self.source.at_epoch(epoch)
+        return self if source is self.source else Map(source, self.function)
+
     def __getitems__(self, indices: Sequence[int]) -> list[Sample]:
         """Return several mapped samples, gathered by the source in one go."""
         return [self.function(sample) for sample in self.source.__getitems__(indices)]
@@ -321,6 +346,11 @@ class Select(Source):
         """Return the chosen fields of sample `index`."""
         sample = self.source[index]
         return Sample(sample.key, self._schema, {name: sample[name] for name in self._schema})
+
+    def at_epoch(self, epoch: int) -> Source:
+        """Choose the same fields of the source as it is in an epoch."""
+        source = self.source.at_epoch(epoch)
+        return self if source is self.source else Select(source, tuple(self._schema))
 
     def cells(self, index: int) -> Mapping[str, Cell]:
         """Return the chosen fields of sample `index` at rest."""
@@ -355,33 +385,3 @@ def _short(value: object) -> str:
     """Return a value as a message can hold it: of thousands of classes the first."""
     told = repr(value)
     return told if len(told) <= 200 else f"{told[:200]}..."
-
-
-def _stacked(name: str, samples: Sequence[Sample], out: Array | None) -> Array:
-    arrays = [sample[name] for sample in samples]
-    kinds = {(array.shape, array.dtype.str): s.key for s, array in zip(samples, arrays, strict=True)}
-    text = all(array.dtype.kind == "U" for array in arrays)
-    if len(kinds) > 1 and not text:
-        told = ", ".join(f"{shape} {dtype} ({key!r})" for (shape, dtype), key in sorted(kinds.items()))
-        raise SchemaError(
-            f"field {name!r} differs within one batch: {told}; expected one shape and type. "
-            "Bring all images to one size with a resize, or read them one by one."
-        )
-    return np.stack(arrays, out=out)
-
-
-def _joined(name: str, parts: Sequence[Array], places: Sequence[Array], out: Array | None) -> Array:
-    """Put arrays whose rows belong to `places` into one."""
-    kinds = {(part.shape[1:], part.dtype.str) for part in parts}
-    text = all(part.dtype.kind == "U" for part in parts)
-    if len(kinds) > 1 and not text:
-        told = " and ".join(f"{shape} {dtype}" for shape, dtype in sorted(kinds))
-        raise SchemaError(
-            f"field {name!r} differs within one batch of several sources: {told}; expected one shape and "
-            "type. Bring all images to one size with a resize, or read them one by one."
-        )
-    if out is None or text:
-        out = np.empty((sum(map(len, places)), *parts[0].shape[1:]), max(part.dtype for part in parts))
-    for part, place in zip(parts, places, strict=True):
-        out[place] = part
-    return out

@@ -84,6 +84,10 @@ class Cache(Source):
                 progress(index + 1, self.count)
         _log.info("cached %d of %d samples in %.1f MiB of memory", self.count, len(self), self.nbytes / 2**20)
 
+    def at_epoch(self, epoch: int) -> Source:
+        """Return this cache, or the source as it is in an epoch where nothing is kept."""
+        return self if self.count else self.source.at_epoch(epoch)
+
     def read(self, index: int) -> Sample:
         """Return the sample from memory, or from the source if it is not kept."""
         return self._samples[index] if index < len(self._samples) else self.source[index]

@@ -57,31 +57,34 @@ class Gatherer:
     def batch(self, share: Share) -> Batch:
         """Return the batch of a share."""
         schema = self.source.schema
-        arrays = self._gathered(share.indices)
+        source = self.source.at_epoch(share.epoch)
+        arrays = self._gathered(source, share.indices)
         texts = {name: array.tolist() for name, array in arrays.items() if schema[name].kind == "text"}
         fields = {name: tensor_of(array, schema[name]) for name, array in arrays.items() if name not in texts}
         batch = Batch(fields, [], share.indices, share.epoch, share.weight, texts)
-        return batch.keyed_by(partial(_keys, self.source, share.indices))
+        return batch.keyed_by(partial(_keys, source, share.indices))
 
-    def _gathered(self, indices: Sequence[int]) -> dict[str, Array]:
+    def _gathered(self, source: Source, indices: Sequence[int]) -> dict[str, Array]:
         learned = self._learned
         try:
-            arrays = self._gathered_into({**self._fixed, **(learned or {})}, indices)
+            arrays = self._gathered_into(source, {**self._fixed, **(learned or {})}, indices)
         except DataError:  # a sample that cannot be read has nothing to do with shapes
             raise
         except (ValueError, TypeError):  # SchemaError among them: perhaps it has not the shape of the first
             if not learned:
                 raise
             self._learned = None
-            return self._gathered_into(self._fixed, indices)
+            return self._gathered_into(source, self._fixed, indices)
         if learned is not None and len(arrays) > len(self._fixed) + len(learned):
             others = {name: (a.shape[1:], a.dtype) for name, a in arrays.items() if name not in self._fixed}
             self._learned = self._memory(others) or None
         return arrays
 
-    def _gathered_into(self, memory: Mapping[str, Memory], indices: Sequence[int]) -> dict[str, Array]:
+    def _gathered_into(
+        self, source: Source, memory: Mapping[str, Memory], indices: Sequence[int]
+    ) -> dict[str, Array]:
         out = {name: room.take(len(indices)) for name, room in memory.items()}
-        arrays = self.source.gather(indices, out=out)
+        arrays = source.gather(indices, out=out)
         # The very arrays of `take`, not views of them: by those it knows that their memory is held.
         return {name: out.get(name, a) if _is_within(a, out.get(name)) else a for name, a in arrays.items()}
 

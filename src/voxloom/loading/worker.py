@@ -88,7 +88,7 @@ class Batches(Dataset["Batch | Failure"]):
         share = self.order.share(place)
         if self.gatherer is not None and share.indices:
             return self.gatherer.batch(share)
-        samples = self.cache.__getitems__(share.indices)
+        samples = self.cache.at_epoch(share.epoch).__getitems__(share.indices)
         if self.random_part is not None:
             rngs = (
                 rng_for(self.seed, "transform", share.epoch, *which) for which in self._which(place, share)

@@ -182,8 +182,11 @@ class Pose:
         Degrees about z, y, x.
     displacement
         None, or (3, n, m, k) in nm: how far the world is looked up aside, along z, y, x, at control
-        points of a cubic B-spline. They are spread evenly over the patch, the first and last of each
+        points of a cubic B-spline. They are spread evenly over `span`, the first and last of each
         axis one step outside it, so that there are at least 4 along each axis.
+    span
+        What the control points are spread over, nm along the patch's z, y, x about its centre: the
+        same bend for patches of different size about one centre. None takes the patch's own size.
 
     Raises
     ------
@@ -205,6 +208,7 @@ class Pose:
     permutation: tuple[int, int, int] = (0, 1, 2)
     rotation: Point = (0.0, 0.0, 0.0)
     displacement: npt.NDArray[Any] | None = None
+    span: Point | None = None
 
     def __post_init__(self) -> None:
         if sorted(self.permutation) != [0, 1, 2]:

@@ -13,6 +13,7 @@ from voxloom.transforms.intensity import (
     PercentileNormalize,
     RangeNormalize,
 )
+from voxloom.transforms.pose import Elastic, SpatialAugment
 from voxloom.transforms.transform import TRANSFORMS, Compose, Transform, build
 
 if TYPE_CHECKING:
@@ -35,12 +36,14 @@ __all__ = [
     "Augment",
     "ChannelsFirst",
     "Compose",
+    "Elastic",
     "ForegroundNormalize",
     "MinMaxNormalize",
     "PercentileNormalize",
     "Preparation",
     "RangeNormalize",
     "Resize",
+    "SpatialAugment",
     "Transform",
     "build",
     "on_array",

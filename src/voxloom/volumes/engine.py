@@ -1,0 +1,142 @@
+"""The one owner of TensorStore: its context, its cache of decoded chunks, its retries, its errors.
+
+The cache holds decoded chunks of all volumes of the process up to a budget of bytes (`set_cache`, or
+``VOXLOOM_VOLUME_CACHE`` in the environment). Requests to object storage that fail are repeated
+``VOXLOOM_VOLUME_RETRIES`` times (8), waiting 0.2 s, 0.4 s and so on up to 5 s between two tries.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any
+
+from voxloom.errors import ConfigError, LoadingError, MissingExtraError, VolumeReadError
+
+try:
+    import tensorstore as ts
+except ImportError as error:  # pragma: no cover - the tests have it
+    raise MissingExtraError(
+        "volumes need TensorStore, which is not installed: pip install 'voxloom[volumes]'"
+    ) from error
+
+__all__ = ["cache_bytes", "check_process", "context", "finish", "open_array", "set_cache"]
+
+_RETRIED = ("s3_request_retries", "gcs_request_retries", "http_request_retries")
+_FAILURES = (ValueError, RuntimeError, OSError, OverflowError, NotImplementedError)
+"""What TensorStore raises where a request fails: its statuses have no class of their own."""
+
+_used_by: int | None = None
+_cache: int | None = None
+
+
+def set_cache(budget: int) -> None:
+    """Set how many bytes of decoded chunks are kept; arrays that are opened from now on share them.
+
+    Parameters
+    ----------
+    budget
+        Bytes; 0 keeps none.
+
+    Raises
+    ------
+    ConfigError
+        If it is negative.
+    """
+    global _cache
+    if budget < 0:
+        raise ConfigError(f"a cache of {budget} bytes: expected 0 or more")
+    _cache = int(budget)
+    _context.cache_clear()
+
+
+def cache_bytes() -> int:
+    """Return the budget of the cache in bytes: as set, or VOXLOOM_VOLUME_CACHE, or 256 MB."""
+    return _number("VOXLOOM_VOLUME_CACHE", 256_000_000) if _cache is None else _cache
+
+
+def context() -> Any:
+    """Return the TensorStore context that all reads and writes of this process share.
+
+    Raises
+    ------
+    LoadingError
+        In a forked child of a process that had used it.
+    """
+    check_process()
+    return _context()
+
+
+def check_process() -> None:
+    """Refuse to go on in a forked child that inherited a used engine: its threads are gone, it would hang.
+
+    Raises
+    ------
+    LoadingError
+        In such a child; the message says what to do instead.
+    """
+    global _used_by
+    process = os.getpid()
+    if _used_by is None:
+        _used_by = process
+    if _used_by != process:
+        raise LoadingError(
+            f"process {process} was forked from {_used_by}, which had read volumes: TensorStore's threads do "
+            "not survive a fork, and reading would hang. Read with threads (Loader(workers=...)), or start "
+            "processes with start_method='spawn' or 'forkserver'"
+        )
+
+
+def open_array(spec: dict[str, Any]) -> Any:
+    """Begin to open an array in the shared context; returns a future.
+
+    Parameters
+    ----------
+    spec
+        A TensorStore spec. Nothing is created unless it says ``"create": True``.
+    """
+    return ts.open(spec, context=context())
+
+
+def finish(future: Any, what: Callable[[], str]) -> Any:
+    """Wait for a future of TensorStore and return its result.
+
+    Parameters
+    ----------
+    what
+        Called where it fails: says which volume, level and box were asked for.
+
+    Raises
+    ------
+    VolumeReadError
+        Where TensorStore gives up.
+    """
+    try:
+        return future.result()
+    except _FAILURES as error:
+        raise VolumeReadError(f"{what()}: {_shortened(error)}") from error
+
+
+def _number(name: str, default: int) -> int:
+    text = os.environ.get(name, "")
+    if text and not text.isdecimal():
+        raise ConfigError(f"{name}={text!r} in the environment: expected a whole number")
+    return int(text) if text else default
+
+
+@lru_cache(maxsize=1)
+def _context() -> Any:
+    retries = {
+        "max_retries": _number("VOXLOOM_VOLUME_RETRIES", 8),
+        "initial_delay": "200ms",
+        "max_delay": "5s",
+    }
+    return ts.Context(
+        {"cache_pool": {"total_bytes_limit": cache_bytes()}, **{name: retries for name in _RETRIED}}
+    )
+
+
+def _shortened(error: BaseException) -> str:
+    """TensorStore appends where in its source an error arose; only what happened is of use."""
+    return str(error).split(" [source locations=")[0].split(" [tensorstore_spec=")[0]

@@ -1,0 +1,184 @@
+"""Where a volume lies: a local folder, S3, GCS or HTTP; how its small files are read."""
+
+from __future__ import annotations
+
+import json
+import os
+import posixpath
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+import tensorstore as ts
+
+from voxloom.errors import DataError, VolumeMetadataError
+from voxloom.volumes import engine
+
+__all__ = ["Place", "begin_reads", "finish_reads"]
+
+
+@dataclass(frozen=True)
+class Place:
+    """A folder in a file system or an object store.
+
+    Attributes
+    ----------
+    scheme
+        file, s3, gs, http or https.
+    host
+        Bucket, or host and port; empty for files.
+    path
+        Absolute for files, else the key; no slash at its end.
+
+    Examples
+    --------
+    >>> Place.of("s3://bucket/em/raw.zarr/")
+    Place(scheme='s3', host='bucket', path='em/raw.zarr')
+    >>> str(Place.of("s3://bucket/em").join("raw.zarr", "s0"))
+    's3://bucket/em/raw.zarr/s0'
+    """
+
+    scheme: str
+    host: str
+    path: str
+
+    @classmethod
+    def of(cls, path: str | os.PathLike[str] | Place) -> Place:
+        """Return the place of a path or a URL.
+
+        Raises
+        ------
+        DataError
+            If the URL has another scheme.
+        """
+        if isinstance(path, Place):
+            return path
+        text = os.fspath(path)
+        if "://" not in text:
+            return cls("file", "", os.path.abspath(os.path.expanduser(text)))
+        parts = urlsplit(text)
+        if parts.scheme == "file":
+            return cls("file", "", os.path.abspath(unquote(parts.path)))
+        if parts.scheme not in _SPECS:
+            raise DataError(f"{text}: expected a path, or a URL that begins with file, {', '.join(_SPECS)}")
+        return cls(parts.scheme, parts.netloc, parts.path.strip("/"))
+
+    def __str__(self) -> str:
+        return self.path if self.scheme == "file" else f"{self.scheme}://{self.host}/{self.path}"
+
+    @property
+    def name(self) -> str:
+        """The last part of the path."""
+        return posixpath.basename(self.path)
+
+    @property
+    def parent(self) -> Place:
+        """The folder that holds this one."""
+        return Place(self.scheme, self.host, posixpath.dirname(self.path))
+
+    def join(self, *parts: str) -> Place:
+        """Return a place below."""
+        return Place(self.scheme, self.host, posixpath.normpath(posixpath.join(self.path, *parts)))
+
+    def kvstore(self) -> dict[str, Any]:
+        """Return TensorStore's description of the folder, as JSON."""
+        if self.scheme == "file":
+            return {"driver": "file", "path": f"{self.path.rstrip('/')}/"}
+        return _SPECS[self.scheme](self)
+
+    def read_json(self, name: str) -> dict[str, Any] | None:
+        """Return an object of JSON, or None where there is no such file.
+
+        Raises
+        ------
+        VolumeMetadataError
+            If it holds no object of JSON.
+        VolumeReadError
+            If it cannot be read.
+        """
+        return finish_reads(begin_reads([(self, name)]))[0]
+
+    def list_children(self) -> list[str]:
+        """Return the names directly below, sorted."""
+        if self.scheme == "file":
+            folder = Path(self.path)
+            return sorted(p.name for p in folder.iterdir()) if folder.is_dir() else []
+        store = _opened(self)
+        keys = engine.finish(store.list(), lambda: f"{self}: listing it")
+        return sorted({key.decode().split("/")[0] for key in keys})
+
+
+Reads = list[tuple[Place, str, Any]]
+"""Requests under way: where, which file, and TensorStore's future."""
+
+
+def begin_reads(wanted: Iterable[tuple[Place, str]]) -> Reads:
+    """Begin to read small JSON files, all at once."""
+    return [(place, name, _opened(place).read(name)) for place, name in wanted]
+
+
+def finish_reads(reads: Reads) -> list[dict[str, Any] | None]:
+    """Return what the files hold; None where there is no such file.
+
+    Raises
+    ------
+    VolumeMetadataError
+        If a file holds no object of JSON.
+    VolumeReadError
+        If a file cannot be read.
+    """
+    return [_finished(place, name, future) for place, name, future in reads]
+
+
+def _finished(place: Place, name: str, future: Any) -> dict[str, Any] | None:
+    answer = engine.finish(future, lambda: f"{place}/{name}")
+    return _parsed(place, name, answer.value) if answer.state == "value" else None
+
+
+def _opened(place: Place) -> Any:
+    return ts.KvStore.open(place.kvstore(), context=engine.context()).result()
+
+
+def _parsed(place: Place, name: str, data: bytes) -> dict[str, Any]:
+    try:
+        value = json.loads(data)
+    except ValueError as error:
+        raise VolumeMetadataError(f"{place}/{name}: not JSON: {error}") from error
+    if not isinstance(value, dict):
+        raise VolumeMetadataError(f"{place}/{name}: holds {type(value).__name__}, expected an object of JSON")
+    return value
+
+
+def _s3(place: Place) -> dict[str, Any]:
+    spec: dict[str, Any] = {"driver": "s3", "bucket": place.host, "path": f"{place.path}/"}
+    endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
+    if endpoint:
+        spec["endpoint"] = endpoint
+        spec["aws_region"] = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION", "us-east-1")
+    if not _has_aws_credentials():
+        spec["aws_credentials"] = {"type": "anonymous"}
+    return spec
+
+
+def _has_aws_credentials() -> bool:
+    named = ("AWS_ACCESS_KEY_ID", "AWS_PROFILE", "AWS_WEB_IDENTITY_TOKEN_FILE")
+    container = ("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "AWS_CONTAINER_CREDENTIALS_FULL_URI")
+    file = os.environ.get("AWS_SHARED_CREDENTIALS_FILE", "~/.aws/credentials")
+    return any(map(os.environ.get, (*named, *container))) or os.path.exists(os.path.expanduser(file))
+
+
+def _gs(place: Place) -> dict[str, Any]:
+    emulator = os.environ.get("STORAGE_EMULATOR_HOST")
+    if emulator:  # the name that Google's own clients know; TensorStore has another
+        url = emulator if "://" in emulator else f"http://{emulator}"
+        os.environ.setdefault("TENSORSTORE_GCS_HTTP_URL", url)
+    return {"driver": "gcs", "bucket": place.host, "path": f"{place.path}/"}
+
+
+def _http(place: Place) -> dict[str, Any]:
+    return {"driver": "http", "base_url": f"{place.scheme}://{place.host}", "path": f"/{place.path}/"}
+
+
+_SPECS = {"s3": _s3, "gs": _gs, "http": _http, "https": _http}

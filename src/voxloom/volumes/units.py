@@ -1,0 +1,57 @@
+"""Lengths in nanometres: the units that NGFF names, and how people shorten them."""
+
+from __future__ import annotations
+
+from voxloom.errors import VolumeMetadataError
+from voxloom.registry import did_you_mean
+
+__all__ = ["NANOMETRES", "nanometres"]
+
+_PREFIXES = {
+    "yocto": -24, "zepto": -21, "atto": -18, "femto": -15, "pico": -12, "nano": -9, "micro": -6,
+    "milli": -3, "centi": -2, "deci": -1, "": 0, "hecto": 2, "kilo": 3, "mega": 6, "giga": 9,
+    "tera": 12, "peta": 15, "exa": 18, "zetta": 21, "yotta": 24,
+}  # fmt: skip
+_OTHERS = {
+    "angstrom": 0.1, "inch": 25.4e6, "foot": 304.8e6, "yard": 914.4e6, "mile": 1609.344e9,
+    "parsec": 3.0856775814913673e25,
+}  # fmt: skip
+_SHORT = {
+    "pm": 1e-3, "Å": 0.1, "nm": 1.0, "um": 1e3, "\N{MICRO SIGN}m": 1e3,
+    "\N{GREEK SMALL LETTER MU}m": 1e3, "micron": 1e3, "mm": 1e6, "cm": 1e7, "m": 1e9,
+}  # fmt: skip
+
+NANOMETRES: dict[str, float] = {
+    **{f"{prefix}meter": float(f"1e{power + 9}") for prefix, power in _PREFIXES.items()},
+    **_OTHERS,
+    **_SHORT,
+}
+"""How many nanometres each unit is: the lengths that NGFF takes from UDUNITS, and their symbols."""
+
+
+def nanometres(unit: str) -> float:
+    """Return how many nanometres a unit of length is.
+
+    Parameters
+    ----------
+    unit
+        A name as NGFF has it ("micrometer"), in British spelling and in the plural too, or a symbol ("um").
+
+    Raises
+    ------
+    VolumeMetadataError
+        If it is no length.
+
+    Examples
+    --------
+    >>> nanometres("micrometer"), nanometres("nm"), nanometres("Millimetres")
+    (1000.0, 1.0, 1000000.0)
+    """
+    plain = unit.lower().replace("metre", "meter")
+    for name in (unit, plain, plain.removesuffix("s")):
+        if name in NANOMETRES:
+            return NANOMETRES[name]
+    raise VolumeMetadataError(
+        f"unit {unit!r}: expected a length such as 'nanometer' or 'micrometer'."
+        f"{did_you_mean(plain, NANOMETRES)}"
+    )

@@ -19,13 +19,41 @@ from voxloom.transforms.transform import TRANSFORMS, Compose, Transform, build
 if TYPE_CHECKING:
     from voxloom.transforms.augment import Augment, sampling_grid, warp
     from voxloom.transforms.preparation import Preparation
+    from voxloom.transforms.random_values import (
+        GaussianBlur,
+        GaussianNoise,
+        PoissonNoise,
+        RandomContrast,
+        RandomGamma,
+    )
     from voxloom.transforms.spatial import Resize, resample
+    from voxloom.transforms.values import (
+        Binarize,
+        NaNtoNum,
+        Normalize,
+        Percentile,
+        Values,
+        ValueTransform,
+        generators_for,
+    )
 
 # These need torch, which takes a second to import: they load when they are used.
 _HOME = {
     "Augment": "augment",
+    "Binarize": "values",
+    "GaussianBlur": "random_values",
+    "GaussianNoise": "random_values",
+    "NaNtoNum": "values",
+    "Normalize": "values",
+    "Percentile": "values",
+    "PoissonNoise": "random_values",
     "Preparation": "preparation",
+    "RandomContrast": "random_values",
+    "RandomGamma": "random_values",
     "Resize": "spatial",
+    "ValueTransform": "values",
+    "Values": "values",
+    "generators_for": "values",
     "resample": "spatial",
     "sampling_grid": "augment",
     "warp": "augment",
@@ -34,18 +62,30 @@ _HOME = {
 __all__ = [
     "TRANSFORMS",
     "Augment",
+    "Binarize",
     "ChannelsFirst",
     "Compose",
     "Elastic",
     "ForegroundNormalize",
+    "GaussianBlur",
+    "GaussianNoise",
     "MinMaxNormalize",
+    "NaNtoNum",
+    "Normalize",
+    "Percentile",
     "PercentileNormalize",
+    "PoissonNoise",
     "Preparation",
+    "RandomContrast",
+    "RandomGamma",
     "RangeNormalize",
     "Resize",
     "SpatialAugment",
     "Transform",
+    "ValueTransform",
+    "Values",
     "build",
+    "generators_for",
     "on_array",
     "resample",
     "sampling_grid",

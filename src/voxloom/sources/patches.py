@@ -1,0 +1,297 @@
+"""Patches of volumes as samples: raw of any shape and spacing, and classes as bits."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from voxloom.component import Component
+from voxloom.errors import SchemaError
+from voxloom.geometry import AXES, PatchSpec, Point, Pose
+from voxloom.keys import Keys
+from voxloom.registry import did_you_mean
+from voxloom.sample import Array, Field, Sample, Schema
+from voxloom.seeding import rng_for
+from voxloom.source import Source
+from voxloom.sources.locations import Location, Locations
+from voxloom.transforms.pose import SpatialAugment
+from voxloom.volumes.bits import PendingBits, begin_bits
+from voxloom.volumes.classes import Classes
+from voxloom.volumes.patch import PendingPatch, Reading, begin_patch
+from voxloom.volumes.relations import relate
+
+if TYPE_CHECKING:
+    from voxloom.sources.volume_split import Dataset
+
+__all__ = ["KNOWN", "PatchOptions", "PatchSource"]
+
+KNOWN = "_known"
+"""Added to the name of a target: which of its classes are known in each voxel."""
+
+_UNIT = "nanometer"
+
+
+class PatchOptions(Component):
+    """How patches are read.
+
+    Examples
+    --------
+    >>> PatchOptions(outside="mirror").fill
+    0.0
+    """
+
+    seed: int = 0
+    """The poses derive from it."""
+    augment: SpatialAugment | None = None
+    """How patches are laid at random; None for as the volume lies."""
+    outside: Literal["pad", "mirror", "refuse"] = "pad"
+    """What an image holds outside its volume. Labels are unknown there."""
+    fill: float = 0.0
+    """What `outside="pad"` pads with."""
+    interpolation: Literal["linear", "cubic", "nearest"] = "linear"
+    """Between the voxels of an image; labels take the nearest."""
+    squeeze: bool = True
+    """Whether spatial axes of one voxel are left out of the arrays, so that 2D patches are 2D."""
+
+
+class PatchSource(Source):
+    """Patches of volumes, where and as the locations and the augmentation have them.
+
+    All arrays of a sample are of one place and one pose, and each has its own shape and spacing. The
+    reads of a whole batch are begun before the first is waited for.
+
+    Parameters
+    ----------
+    datasets
+        What patches are taken from: volumes to read, and their labels.
+    inputs
+        The patch of each image, by the name of the field and of the volume in ``Dataset.raw``.
+    targets
+        The patch of each field of labels. ``name`` holds bits (1, z, y, x), class k of `classes` is
+        bit k; ``name_known`` tells which are known, alike.
+    classes
+        What targets are about.
+    locations
+        Where patches lie.
+    options
+        How they are read.
+
+    Raises
+    ------
+    SchemaError
+        If a dataset lacks an input, or its volumes differ in channels or type; if there are targets
+        and no classes; if two fields have one name.
+
+    Examples
+    --------
+    >>> from tempfile import mkdtemp
+    >>> from voxloom.geometry import Grid
+    >>> from voxloom.sources.tiles import Tiled
+    >>> from voxloom.sources.volume_split import Dataset
+    >>> from voxloom.testing.volumes import phantom, write_volume
+    >>> from voxloom.volumes.volume import Volume
+    >>> volume = Volume.open(write_volume(mkdtemp(), phantom((8, 20, 20))))
+    >>> spec = PatchSpec(shape=(8, 10, 10), spacing=(8, 8, 8))
+    >>> tiles = Tiled([volume.levels[0].grid], spec)
+    >>> source = PatchSource([Dataset("a", {"raw": volume}, None)], inputs={"raw": spec}, locations=tiles)
+    >>> len(source), source[3]["raw"].shape, source.keys[3]
+    (4, (1, 8, 10, 10), 'a/000003_z28_y116_x116')
+    """
+
+    def __init__(
+        self,
+        datasets: Sequence[Dataset],
+        *,
+        inputs: Mapping[str, PatchSpec],
+        locations: Locations,
+        targets: Mapping[str, PatchSpec] | None = None,
+        classes: Classes | None = None,
+        options: PatchOptions | None = None,
+    ) -> None:
+        self.datasets = tuple(datasets)
+        self.inputs, self.targets = dict(inputs), dict(targets or {})
+        self.classes = classes
+        self.locations = locations
+        self.options = options or PatchOptions()
+        self.epoch = 0
+        if self.targets and classes is None:
+            raise SchemaError(f"targets {', '.join(self.targets)} without classes: expected their names")
+        self._schema = self._made_schema()
+
+    def __repr__(self) -> str:
+        return f"PatchSource of {len(self)} patches of {len(self.datasets)} datasets"
+
+    def __len__(self) -> int:
+        return len(self.locations)
+
+    @property
+    def schema(self) -> Schema:
+        """The images, then each target and what is known of it."""
+        return self._schema
+
+    @property
+    def keys(self) -> Sequence[str]:
+        """The dataset, the index, and the centre in nm: where patches are drawn at random, of this epoch."""
+        return Keys(len(self), self._key)
+
+    def at_epoch(self, epoch: int) -> PatchSource:
+        """Return the patches of an epoch: other places, other poses."""
+        if epoch == self.epoch:
+            return self
+        source = copy.copy(self)
+        source.epoch = epoch
+        return source
+
+    def location(self, index: int) -> Location:
+        """Return where patch `index` lies in this epoch."""
+        return self.locations.at(self.epoch, index)
+
+    def pose(self, index: int) -> Pose:
+        """Return how patch `index` lies in this epoch."""
+        augment = self.options.augment
+        if augment is None:
+            return Pose()
+        return augment.draw(rng_for(self.options.seed, "pose", self.epoch, index), self.size)
+
+    @cached_property
+    def size(self) -> Point:
+        """Extent of the largest patch along each axis, nm."""
+        sizes = [spec.size for spec in (*self.inputs.values(), *self.targets.values())]
+        z, y, x = map(max, zip(*sizes, strict=True))
+        return z, y, x
+
+    def read(self, index: int) -> Sample:
+        """Return one patch."""
+        return self.__getitems__([index])[0]
+
+    def __getitems__(self, indices: Sequence[int]) -> list[Sample]:
+        """Return several patches, read at once; each has memory of its own."""
+        places = [self.place(index) for index in indices]
+        begun = [self._begin(place) for place in places]
+        samples = []
+        for place, reads in zip(places, begun, strict=True):
+            arrays = {name: np.empty(field.shape or (), field.dtype) for name, field in self.schema.items()}
+            reads.finish(arrays)
+            samples.append(Sample(self._key(place), self.schema, arrays))
+        return samples
+
+    def gather(self, indices: Sequence[int], *, out: Mapping[str, Array] | None = None) -> dict[str, Array]:
+        """Return several patches stacked; the reads of all are in flight before one is waited for."""
+        places = [self.place(index) for index in indices]
+        begun = [self._begin(place) for place in places]
+        arrays = {}
+        for name, field in self.schema.items():
+            room = (out or {}).get(name)
+            arrays[name] = (
+                np.empty((len(places), *(field.shape or ())), field.dtype) if room is None else room
+            )
+        for row, reads in enumerate(begun):
+            reads.finish({name: array[row] for name, array in arrays.items()})
+        return arrays
+
+    def _key(self, index: int) -> str:
+        volume, center = self.location(index)
+        z, y, x = (f"{c:.6g}" for c in center)
+        return f"{self.datasets[volume].name}/{index:06}_z{z}_y{y}_x{x}"
+
+    def _begin(self, index: int) -> _Reads:
+        """Begin to read all arrays of a patch."""
+        location, pose = self.location(index), self.pose(index)
+        dataset, center = self.datasets[location.volume], location.center
+        how = Reading(self.options.interpolation, self.options.outside, self.options.fill)
+        images = {
+            name: begin_patch(dataset.raw[name], spec, center, pose=pose, how=how)
+            for name, spec in self.inputs.items()
+        }
+        classes, labels = self.classes, dataset.labels
+        if classes is None or labels is None or not (marks := labels.marks(classes)):
+            return _Reads(images, dict.fromkeys(self.targets), classes)
+        bits = {
+            name: begin_bits(marks, spec, center, pose=pose, dtype=classes.reading_dtype)
+            for name, spec in self.targets.items()
+        }
+        return _Reads(images, bits, classes)
+
+    def _made_schema(self) -> Schema:
+        fields = [self._image(name, spec) for name, spec in self.inputs.items()]
+        for name, spec in self.targets.items():
+            fields += [self._bits(name, spec), self._bits(name + KNOWN, spec)]
+        return Schema(fields)
+
+    def _image(self, name: str, spec: PatchSpec) -> Field:
+        kinds = {self._kind(dataset, name): dataset.name for dataset in reversed(self.datasets)}
+        if len(kinds) != 1:
+            told = ", ".join(f"{c} channels of {d} ({where!r})" for (c, d), where in kinds.items())
+            raise SchemaError(
+                f"input {name!r} differs between the datasets: {told or 'there is none'}; expected the same "
+                "channels and type in each. Make a source of each kind, and bring them to one type with Map"
+            )
+        channels, dtype = next(iter(kinds))
+        return self._field(name, spec, channels=channels, dtype=dtype)
+
+    def _kind(self, dataset: Dataset, name: str) -> tuple[int, str]:
+        if name not in dataset.raw:
+            known = ", ".join(dataset.raw)
+            raise SchemaError(
+                f"dataset {dataset.name!r} has no input {name!r}. Inputs: {known}."
+                f"{did_you_mean(name, dataset.raw)}"
+            )
+        volume = dataset.raw[name]
+        return len(volume.channels), volume.dtype.newbyteorder("=").name
+
+    def _bits(self, name: str, spec: PatchSpec) -> Field:
+        assert self.classes is not None
+        field = self._field(name, spec, channels=1, dtype=self.classes.dtype.name)
+        return field.model_copy(update={"kind": "mask", "categories": self.classes.names})
+
+    def _field(self, name: str, spec: PatchSpec, *, channels: int, dtype: str) -> Field:
+        kept = [axis for axis, n in enumerate(spec.shape) if n > 1 or not self.options.squeeze]
+        return Field(
+            name=name,
+            axes="c" + "".join(AXES[axis] for axis in kept),
+            dtype=dtype,
+            shape=(channels, *(spec.shape[axis] for axis in kept)),
+            spacing=tuple(spec.spacing[axis] for axis in kept),
+            unit=_UNIT,
+        )
+
+
+@dataclass(frozen=True)
+class _Reads:
+    """The reads of one sample that are in flight."""
+
+    images: Mapping[str, PendingPatch]
+    bits: Mapping[str, PendingBits | None]
+    classes: Classes | None
+
+    def finish(self, arrays: Mapping[str, Array]) -> None:
+        """Fill the arrays of the sample."""
+        for name, patch in self.images.items():
+            _fill(arrays[name], patch.result, patch.shape)
+        for name, bits in self.bits.items():
+            _finish_bits(bits, self.classes, arrays[name], arrays[name + KNOWN])
+
+
+def _fill(array: Array, result: Callable[[Array], Array], shape: tuple[int, ...]) -> None:
+    """Have an array filled that lacks the axes of one voxel."""
+    if array.flags.c_contiguous:
+        result(array.reshape(shape))
+    else:  # `reshape` would be a copy
+        array[...] = result(np.empty(shape, array.dtype)).reshape(array.shape)
+
+
+def _finish_bits(bits: PendingBits | None, classes: Classes | None, positive: Array, known: Array) -> None:
+    """Fill the bits of a target and what is known of them."""
+    if bits is None or classes is None:
+        positive[...], known[...] = 0, 0
+        return
+    found, told = bits.result(), bits.known()
+    relate(found, told, classes)
+    targets = (1 << len(classes.names)) - 1
+    np.bitwise_and(found.reshape(positive.shape), targets, out=positive, casting="unsafe")
+    np.bitwise_and(told.reshape(known.shape), targets, out=known, casting="unsafe")

@@ -20,7 +20,18 @@ from voxloom.geometry import AXES, Grid, PatchSpec, Point
 from voxloom.sources.permutation import permutation
 from voxloom.sources.strata import Strata
 
-__all__ = ["Location", "Locations", "Random", "Smaller", "centers_of", "middle_start", "place_in"]
+__all__ = [
+    "Location",
+    "Locations",
+    "Random",
+    "Smaller",
+    "centers_of",
+    "checked_centers",
+    "checked_weights",
+    "middle_start",
+    "place_in",
+    "shuffled",
+]
 
 Smaller = Literal["center", "refuse"]
 """What to do with a volume that is smaller than the patch."""
@@ -149,6 +160,13 @@ def checked_centers(centers: Sequence[Grid]) -> tuple[Grid, ...]:
     return tuple(centers)
 
 
+def checked_weights(weights: Sequence[float] | None, centers: Sequence[Grid]) -> tuple[float, ...] | None:
+    """Return them, or raise ConfigError where there is not one for each dataset."""
+    if weights is not None and len(weights) != len(centers):
+        raise ConfigError(f"{len(weights)} weights for {len(centers)} datasets: expected one for each")
+    return None if weights is None else tuple(weights)
+
+
 @dataclass(frozen=True)
 class Random(Locations):
     """Places drawn at random, none twice an epoch before all have come.
@@ -187,13 +205,9 @@ class Random(Locations):
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "centers", checked_centers(self.centers))
-        if self.weights is None:
-            return
-        object.__setattr__(self, "weights", tuple(self.weights))
-        if len(self.weights) != len(self.centers):
-            raise ConfigError(
-                f"{len(self.weights)} weights for {len(self.centers)} datasets: expected one for each"
-            )
+        object.__setattr__(self, "weights", checked_weights(self.weights, self.centers))
+        if self.length < 1:
+            raise ConfigError(f"{self.length} draws an epoch: expected at least 1")
 
     def __len__(self) -> int:
         return self.length

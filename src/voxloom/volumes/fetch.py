@@ -74,7 +74,7 @@ def fetch_copy(volume: Volume, level: int, copy: Copy, *, shape: Sequence[int], 
     buffer = np.empty((source.shape[0], *shape), source.dtype.numpy_dtype)
     there, here, turned = [slice(None)], [slice(None)] * 4, [slice(None)]
     for place, start, step, count in zip(copy.axes, copy.start, copy.step, shape, strict=True):
-        begin, end = _met(start, step, count, source.shape[1 + place])
+        begin, end = _met(start, step, count, volume.levels[level].grid.shape[place])
         there.append(slice(begin, end))
         ends = start + step * begin, start + step * (end - 1)
         here[1 + place] = slice(min(ends), max(ends) + 1, abs(step))

@@ -1,0 +1,151 @@
+"""Small files of a store that is being made, and what happens where one cannot be written."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import tensorstore as ts
+
+from voxloom.errors import SaveError
+from voxloom.volumes import engine
+from voxloom.volumes.place import Place
+
+try:
+    import fcntl
+except ImportError:  # pragma: no cover - Windows, where two processes must not make one store at once
+    fcntl = None  # type: ignore[assignment]
+
+__all__ = ["claimed", "has_files", "remove_all", "saved", "write_file", "write_json"]
+
+_FAILURES = (ValueError, RuntimeError, OSError, OverflowError, NotImplementedError)
+_NO_SPACE = ("no space left", "file too large", "quota", "resource_exhausted")
+
+
+def saved(future: Any, what: str) -> Any:
+    """Wait for a future of TensorStore that writes, and return its result.
+
+    Raises
+    ------
+    SaveError
+        Where TensorStore gives up; what was there before is still there.
+    """
+    try:
+        return future.result()
+    except _FAILURES as error:
+        raise SaveError(f"could not write {what}: {_said(error)}. {_cure(str(error))}") from error
+
+
+def write_file(place: Place, name: str, data: bytes) -> None:
+    """Write a small file below a place, whole or not at all.
+
+    Raises
+    ------
+    SaveError
+        Where it cannot be written.
+    """
+    saved(_store(place).write(name, data), f"{place}/{name}")
+
+
+def write_json(place: Place, name: str, value: Mapping[str, Any]) -> None:
+    """Write an object as indented JSON below a place, whole or not at all.
+
+    Raises
+    ------
+    SaveError
+        Where it cannot be written.
+    """
+    write_file(place, name, (json.dumps(value, indent=2, ensure_ascii=False) + "\n").encode())
+
+
+def has_files(place: Place) -> bool:
+    """Return whether anything lies below a place."""
+    if place.scheme == "file":
+        folder = Path(place.path)
+        return folder.exists() and (not folder.is_dir() or any(folder.iterdir()))
+    return bool(place.list_children())
+
+
+def remove_all(place: Place, first: tuple[str, ...], but: str) -> None:
+    """Remove all files below a place.
+
+    Parameters
+    ----------
+    first
+        Those that make the rest look whole: they are gone before any other is.
+    but
+        The one that stays.
+    """
+    store = _store(place)
+    for name in first:
+        saved(store.write(name, None), f"{place}/{name}")
+    ranges = (ts.KvStore.KeyRange("", but), ts.KvStore.KeyRange(f"{but}\0", ""))
+    for part in ranges:
+        saved(store.delete_range(part), str(place))
+
+
+@contextmanager
+def claimed(place: Place, name: str) -> Iterator[None]:
+    """Keep a file of a name below a place for as long as the block runs, and when it does not end well.
+
+    In a file system no two processes are within at once: the second waits for the first. A file that a
+    killed process has left does not hinder. Object stores have no locks; there one process at a time
+    has to see to it.
+
+    Raises
+    ------
+    SaveError
+        Where the file cannot be made.
+    """
+    if place.scheme != "file" or fcntl is None:
+        write_file(place, name, b"")
+        yield
+        saved(_store(place).write(name, None), f"{place}/{name}")
+        return
+    path = Path(place.path) / name
+    with _locked(path):
+        yield
+        with suppress(FileNotFoundError):
+            path.unlink()
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    handle = _open_locked(path)
+    try:
+        yield
+    finally:
+        os.close(handle)  # which unlocks
+
+
+def _open_locked(path: Path) -> int:
+    """Return a handle of the locked file; one that another process has removed meanwhile will not do."""
+    while True:
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+        except OSError as error:
+            raise SaveError(f"could not write {path}: {error.strerror}. {_cure(str(error))}") from error
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        with suppress(FileNotFoundError):
+            if os.fstat(handle).st_ino == path.stat().st_ino:
+                return handle
+        os.close(handle)
+
+
+def _store(place: Place) -> Any:
+    return ts.KvStore.open(place.kvstore(), context=engine.context()).result()
+
+
+def _said(error: BaseException) -> str:
+    return str(error).split(" [source locations=")[0].split(" [tensorstore_spec=")[0].rstrip(".")
+
+
+def _cure(text: str) -> str:
+    if any(sign in text.lower() for sign in _NO_SPACE):
+        return "Free some space or name another folder, then go on."
+    return "Name a place that can be written, or have its rights changed."

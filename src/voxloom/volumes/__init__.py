@@ -6,23 +6,42 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:  # what type checkers and editors see; at run time names load when they are used
+    from voxloom.volumes.creation import create, create_labels
     from voxloom.volumes.engine import set_cache
+    from voxloom.volumes.layout import VolumeLayout
     from voxloom.volumes.opening import Level
     from voxloom.volumes.place import Place
     from voxloom.volumes.volume import Volume
+    from voxloom.volumes.writing import begin_write, downsample, hot_levels, write, write_level_block
 
 _HOME = {
     "Level": "opening",
     "Place": "place",
     "Volume": "volume",
+    "VolumeLayout": "layout",
+    "begin_write": "writing",
+    "create": "creation",
+    "create_labels": "creation",
+    "downsample": "writing",
+    "hot_levels": "writing",
     "set_cache": "engine",
+    "write": "writing",
+    "write_level_block": "writing",
 }
 
 __all__ = [
     "Level",
     "Place",
     "Volume",
+    "VolumeLayout",
+    "begin_write",
+    "create",
+    "create_labels",
+    "downsample",
+    "hot_levels",
     "set_cache",
+    "write",
+    "write_level_block",
 ]
 
 

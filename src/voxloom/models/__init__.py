@@ -29,6 +29,10 @@ if TYPE_CHECKING:  # what type checkers and editors see; at run time names load 
         PerceptualConfig,
         PerceptualDistance,
     )
+    from voxloom.models.segmenter import (
+        Segmenter,
+        SegmenterConfig,
+    )
     from voxloom.models.unet import (
         UNet,
         UNetConfig,
@@ -50,6 +54,8 @@ _HOME = {
     "LatentScale": "latent_scale",
     "PerceptualConfig": "perceptual",
     "PerceptualDistance": "perceptual",
+    "Segmenter": "segmenter",
+    "SegmenterConfig": "segmenter",
     "UNet": "unet",
     "UNetConfig": "unet",
     "Weights": "weights",
@@ -71,6 +77,8 @@ __all__ = [
     "LatentScale",
     "PerceptualConfig",
     "PerceptualDistance",
+    "Segmenter",
+    "SegmenterConfig",
     "UNet",
     "UNetConfig",
     "Weights",

@@ -32,6 +32,7 @@ MODELS = Registry(
         "autoencoder_kl": "voxloom.models.autoencoder:AutoencoderConfig",
         "diffusion_unet": "voxloom.models.denoiser:DenoiserConfig",
         "patch_discriminator": "voxloom.models.discriminator:DiscriminatorConfig",
+        "segmenter": "voxloom.models.segmenter:SegmenterConfig",
         "unet": "voxloom.models.unet:UNetConfig",
     },
 )

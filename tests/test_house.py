@@ -19,7 +19,7 @@ PACKAGE = Path(voxloom.__file__).parent
 
 GROUND = {
     "amounts", "atomic", "buffers", "component", "errors", "geometry", "keys", "lettering", "metrics",
-    "panels", "ranks", "registry", "sample", "seeding", "source", "stacking",
+    "overlay", "panels", "ranks", "registry", "sample", "seeding", "source", "stacking",
 }  # fmt: skip
 DATA = {"conversion", "formats", "loading", "sources", "transforms", "volumes"}
 MODEL = {"diffusion", "models"}

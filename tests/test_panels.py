@@ -94,3 +94,14 @@ def test_shades_of_grey_and_of_colour() -> None:
     colours = np.arange(12, dtype=np.float32).reshape(2, 2, 3)
     assert shaded(colours, (0, 11))[1, 1].tolist() == [209, 232, 255]
     assert shaded(np.array([[np.nan]]), (0, 1)).tolist() == [[[0, 0, 0]]]
+
+
+def test_what_is_coloured_is_drawn_as_it_is() -> None:
+    red = np.zeros((12, 9, 3), np.uint8)
+    red[..., 0] = 200
+    picture = panel([("raw", GLYPH), ("labels", red)], difference=False, size=120)
+    np.testing.assert_array_equal(tile(picture, 1, 2, (120, 90)), red.repeat(10, 0).repeat(10, 1))
+    large = panel([("a", np.full((600, 500, 3), 7, np.uint8))], difference=False, size=150)
+    assert (tile(large, 0, 1, (150, 125)) == 7).all()
+    with pytest.raises(SchemaError, match="expected the same"):
+        panel([("raw", GLYPH), ("labels", red)])

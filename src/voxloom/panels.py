@@ -117,10 +117,11 @@ def panel(
     ----------
     images
         Titles and (H, W) arrays of one shape and unit, in the order they are drawn in: for instance
-        condition, target, prediction.
+        condition, target, prediction. What is coloured already, (H, W, 3) of uint8, is drawn as it is;
+        then there is no difference.
     window
         The values drawn black and white; by default the 0.5 and 99.5 percentiles of the target: the
-        image before the last where there is a difference, else the last.
+        image before the last where there is a difference, else the last that is not coloured.
     difference
         Whether to add the difference of the last two.
     size
@@ -143,17 +144,18 @@ def panel(
     >>> panel([("target", target), ("prediction", target**2)], size=64).dtype
     dtype('uint8')
     """
-    _check(images, 2 if difference else 1)
-    arrays = [_reduced(np.asarray(image, dtype=np.float64), size) for _, image in images]
-    window = window or window_of(arrays[-2] if difference else arrays[-1])
-    shares = [_share(array, window) for array in arrays]
-    tiles = [(title, shaded(share, (0, 1))) for (title, _), share in zip(images, shares, strict=True)]
+    _check(images, 2 if difference else 1, coloured=not difference)
+    arrays = [_reduced(np.asarray(image), size) for _, image in images]
+    grey = [array for array in arrays if array.ndim == 2]
+    window = window or window_of(grey[-2] if difference else grey[-1] if grey else np.zeros(1))
+    tiles = [(title, _tile(array, window)) for (title, _), array in zip(images, arrays, strict=True)]
     if difference:
-        tiles.append((f"{images[-1][0]} - {images[-2][0]}", diverging(2 * (shares[-1] - shares[-2]))))
+        before, last = (_share(array, window) for array in arrays[-2:])
+        tiles.append((f"{images[-1][0]} - {images[-2][0]}", diverging(2 * (last - before))))
     repeats = max(1, size // max(arrays[0].shape))
     return _drawn(
         [(title, tile.repeat(repeats, 0).repeat(repeats, 1)) for title, tile in tiles],
-        caption=f"black {_short(window[0])}, white {_short(window[1])}",
+        caption=f"black {_short(window[0])}, white {_short(window[1])}" if grey else "",
         limit=(window[1] - window[0]) / 2 if difference else None,
     )
 
@@ -182,22 +184,29 @@ def shaded(image: Array, window: Window) -> Array:
     return levels if levels.ndim == 3 else np.repeat(levels[..., None], 3, axis=-1)
 
 
-def _check(images: Sequence[tuple[str, Array]], least: int) -> None:
+def _check(images: Sequence[tuple[str, Array]], least: int, *, coloured: bool) -> None:
     if len(images) < least:
         raise SchemaError(
             f"{len(images)} images for a panel: expected at least {least}. "
             "A difference needs two, a target and a prediction; pass difference=False without a target."
         )
     shapes = {title: np.shape(image) for title, image in images}
-    if len(set(shapes.values())) != 1 or any(len(shape) != 2 for shape in shapes.values()):
+    plain = [shape[:-1] if coloured and shape[2:] == (3,) else shape for shape in shapes.values()]
+    if len(set(plain)) != 1 or len(plain[0]) != 2:
         raise SchemaError(f"images of shapes {shapes}: expected the same (height, width) in a panel.")
 
 
 def _reduced(image: Array, size: int) -> Array:
     factor = max(image.shape) // size
+    is_coloured = image.ndim == 3
     if factor < 2:
-        return image
-    return np.asarray(Image.fromarray(image.astype(np.float32)).reduce(factor), dtype=np.float64)
+        return image if is_coloured else image.astype(np.float64)
+    reduced = Image.fromarray(image if is_coloured else image.astype(np.float32)).reduce(factor)
+    return np.asarray(reduced, dtype=np.uint8 if is_coloured else np.float64)
+
+
+def _tile(array: Array, window: Window) -> Array:
+    return array if array.ndim == 3 else shaded(_share(array, window), (0, 1))
 
 
 def _share(image: Array, window: Window) -> Array:

@@ -11,6 +11,7 @@ from voxloom.models import (
     AutoencoderConfig,
     DenoiserConfig,
     DiscriminatorConfig,
+    SegmenterConfig,
     UNetConfig,
     build_model,
     config_from,
@@ -25,6 +26,7 @@ SMALL = {
         channels=(8, 16), num_res_blocks=1, norm_num_groups=4, num_head_channels=8, condition_channels=3
     ),
     "patch_discriminator": DiscriminatorConfig(channels=4, num_layers_d=2),
+    "segmenter": SegmenterConfig(channels=(4, 8), num_res_units=1, strides=((1, 2, 2),), out_channels=2),
     "unet": UNetConfig(channels=(8, 16, 24), num_res_units=1, norm_num_groups=4),
 }
 
@@ -37,6 +39,7 @@ INPUTS = {
     "autoencoder_kl": [images(2, 1, 16, 24), images(2, 4, 8, 12)],
     "diffusion_unet": [images(2, 4, 8, 12), torch.tensor([0.5, 999.0]), images(2, 3, 8, 12)],
     "patch_discriminator": [images(2, 1, 32, 40)],
+    "segmenter": [images(2, 1, 4, 8, 6)],
     "unet": [images(2, 1, 16, 24)],
 }
 

@@ -168,7 +168,8 @@ def check_size(config: SegmenterConfig, size: Sequence[int]) -> None:
     >>> check_size(SegmenterConfig(channels=(8, 16, 32)), (64, 50, 64))
     Traceback (most recent call last):
     voxloom.errors.SchemaError: a segmenter of 3 levels got patches of 64 x 50 x 64 voxels (z, y, x):
-    expected multiples of 4 x 4 x 4. Take patches of 64 x 52 x 64 for instance, or fewer levels or other strides.
+    expected multiples of 4 x 4 x 4. Take patches of 64 x 52 x 64 for instance, or fewer levels or other
+    strides.
     """
     levels, divisors = len(config.channels), config.divisors
     shown, axes = " x ".join(map(str, size)), ", ".join(_AXES[3 - config.spatial_dims :])

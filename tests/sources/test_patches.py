@@ -1,5 +1,4 @@
 import pickle
-from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -9,6 +8,7 @@ from voxloom.geometry import Grid, PatchSpec
 from voxloom.sources.locations import Random, centers_of
 from voxloom.sources.patches import PatchOptions, PatchSource
 from voxloom.sources.tiles import Tiled
+from voxloom.sources.volume_split import Dataset
 from voxloom.testing.volumes import phantom, write_classes, write_volume
 from voxloom.transforms.pose import Elastic, SpatialAugment
 from voxloom.volumes.classes import Classes
@@ -23,12 +23,6 @@ MASKS = {
     name: (np.random.default_rng(n).random(SHAPE) < 0.3).astype(np.uint8)
     for n, name in enumerate(["mito", "er"])
 }
-
-
-class Dataset(NamedTuple):
-    name: str
-    raw: Any
-    labels: Any
 
 
 @pytest.fixture(scope="module")

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+import math
+from collections import deque
+from collections.abc import Mapping, Sequence
 from functools import cached_property
+from itertools import groupby
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -19,21 +21,18 @@ from voxloom.sample import Array, Field, Sample, Schema
 from voxloom.seeding import rng_for
 from voxloom.source import Source
 from voxloom.sources.locations import Location, Locations
+from voxloom.sources.patch_reads import KNOWN, Fill, PatchTask, PatchWork, begin_block
 from voxloom.transforms.pose import SpatialAugment
-from voxloom.volumes.bits import PendingBits, begin_bits
 from voxloom.volumes.classes import Classes
-from voxloom.volumes.patch import PendingPatch, Reading, begin_patch
-from voxloom.volumes.relations import relate
+from voxloom.volumes.patch import Reading
 
 if TYPE_CHECKING:
     from voxloom.sources.volume_split import Dataset
 
 __all__ = ["KNOWN", "PatchOptions", "PatchSource"]
 
-KNOWN = "_known"
-"""Added to the name of a target: which of its classes are known in each voxel."""
-
 _UNIT = "nanometer"
+_IN_FLIGHT = 256_000_000  # bytes of patches that one call reads at once: threads come on top
 
 
 class PatchOptions(Component):
@@ -119,6 +118,7 @@ class PatchSource(Source):
         self.locations = locations
         self.options = options or PatchOptions()
         self.epoch = 0
+        self._works: dict[int, PatchWork] = {}
         if self.targets and classes is None:
             raise SchemaError(f"targets {', '.join(self.targets)} without classes: expected their names")
         self._schema = self._made_schema()
@@ -172,50 +172,75 @@ class PatchSource(Source):
     def __getitems__(self, indices: Sequence[int]) -> list[Sample]:
         """Return several patches, read at once; each has memory of its own."""
         places = [self.place(index) for index in indices]
-        begun = [self._begin(place) for place in places]
-        samples = []
-        for place, reads in zip(places, begun, strict=True):
-            arrays = {name: np.empty(field.shape or (), field.dtype) for name, field in self.schema.items()}
-            reads.finish(arrays)
-            samples.append(Sample(self._key(place), self.schema, arrays))
-        return samples
+        rooms = [
+            {name: np.empty(field.shape or (), field.dtype) for name, field in self.schema.items()}
+            for _ in places
+        ]
+        self._fill(places, rooms)
+        return [
+            Sample(self._key(place), self.schema, room) for place, room in zip(places, rooms, strict=True)
+        ]
 
     def gather(self, indices: Sequence[int], *, out: Mapping[str, Array] | None = None) -> dict[str, Array]:
         """Return several patches stacked; the reads of all are in flight before one is waited for."""
         places = [self.place(index) for index in indices]
-        begun = [self._begin(place) for place in places]
         arrays = {}
         for name, field in self.schema.items():
             room = (out or {}).get(name)
             arrays[name] = (
                 np.empty((len(places), *(field.shape or ())), field.dtype) if room is None else room
             )
-        for row, reads in enumerate(begun):
-            reads.finish({name: array[row] for name, array in arrays.items()})
+        self._fill(
+            places, [{name: array[row] for name, array in arrays.items()} for row in range(len(places))]
+        )
         return arrays
+
+    def _fill(self, places: Sequence[int], rooms: Sequence[Mapping[str, Array]]) -> None:
+        """Read patches into rooms, as many in flight at once as there is memory for."""
+        in_flight: deque[tuple[Fill, Mapping[str, Array]]] = deque()
+        rows = zip(places, rooms, strict=True)
+        for _, block in groupby(rows, key=lambda row: row[0] // self.locations.crops_per_block):
+            members = list(block)
+            fills = begin_block([self._task(place) for place, _ in members])
+            in_flight += ((fill, room) for fill, (_, room) in zip(fills, members, strict=True))
+            while len(in_flight) > self._most_in_flight:
+                fill, room = in_flight.popleft()
+                fill(room)
+        for fill, room in in_flight:
+            fill(room)
+
+    @cached_property
+    def _most_in_flight(self) -> int:
+        arrays = max((len(self._work(volume).marks) for volume in range(len(self.datasets))), default=0)
+        sizes = (
+            np.dtype(field.dtype).itemsize
+            * math.prod(field.shape or ())
+            * (arrays if field.categories else 1)
+            for field in self.schema.values()
+        )
+        return _IN_FLIGHT // max(1, sum(sizes))
+
+    def _task(self, index: int) -> PatchTask:
+        volume, center = self.location(index)
+        return PatchTask(self._work(volume), center, self.pose(index))
+
+    def _work(self, volume: int) -> PatchWork:
+        """Return what the samples of a dataset take, worked out once."""
+        found = self._works.get(volume)
+        if found is None:
+            dataset, classes, options = self.datasets[volume], self.classes, self.options
+            marks = (
+                dataset.labels.marks(classes) if dataset.labels is not None and classes is not None else ()
+            )
+            images = {name: (dataset.raw[name], spec) for name, spec in self.inputs.items()}
+            how = Reading(options.interpolation, options.outside, options.fill)
+            found = self._works[volume] = PatchWork(images, self.targets, marks, classes, how)
+        return found
 
     def _key(self, index: int) -> str:
         volume, center = self.location(index)
         z, y, x = (f"{c:.6g}" for c in center)
         return f"{self.datasets[volume].name}/{index:06}_z{z}_y{y}_x{x}"
-
-    def _begin(self, index: int) -> _Reads:
-        """Begin to read all arrays of a patch."""
-        location, pose = self.location(index), self.pose(index)
-        dataset, center = self.datasets[location.volume], location.center
-        how = Reading(self.options.interpolation, self.options.outside, self.options.fill)
-        images = {
-            name: begin_patch(dataset.raw[name], spec, center, pose=pose, how=how)
-            for name, spec in self.inputs.items()
-        }
-        classes, labels = self.classes, dataset.labels
-        if classes is None or labels is None or not (marks := labels.marks(classes)):
-            return _Reads(images, dict.fromkeys(self.targets), classes)
-        bits = {
-            name: begin_bits(marks, spec, center, pose=pose, dtype=classes.reading_dtype)
-            for name, spec in self.targets.items()
-        }
-        return _Reads(images, bits, classes)
 
     def _made_schema(self) -> Schema:
         fields = [self._image(name, spec) for name, spec in self.inputs.items()]
@@ -259,39 +284,3 @@ class PatchSource(Source):
             spacing=tuple(spec.spacing[axis] for axis in kept),
             unit=_UNIT,
         )
-
-
-@dataclass(frozen=True)
-class _Reads:
-    """The reads of one sample that are in flight."""
-
-    images: Mapping[str, PendingPatch]
-    bits: Mapping[str, PendingBits | None]
-    classes: Classes | None
-
-    def finish(self, arrays: Mapping[str, Array]) -> None:
-        """Fill the arrays of the sample."""
-        for name, patch in self.images.items():
-            _fill(arrays[name], patch.result, patch.shape)
-        for name, bits in self.bits.items():
-            _finish_bits(bits, self.classes, arrays[name], arrays[name + KNOWN])
-
-
-def _fill(array: Array, result: Callable[[Array], Array], shape: tuple[int, ...]) -> None:
-    """Have an array filled that lacks the axes of one voxel."""
-    if array.flags.c_contiguous:
-        result(array.reshape(shape))
-    else:  # `reshape` would be a copy
-        array[...] = result(np.empty(shape, array.dtype)).reshape(array.shape)
-
-
-def _finish_bits(bits: PendingBits | None, classes: Classes | None, positive: Array, known: Array) -> None:
-    """Fill the bits of a target and what is known of them."""
-    if bits is None or classes is None:
-        positive[...], known[...] = 0, 0
-        return
-    found, told = bits.result(), bits.known()
-    relate(found, told, classes)
-    targets = (1 << len(classes.names)) - 1
-    np.bitwise_and(found.reshape(positive.shape), targets, out=positive, casting="unsafe")
-    np.bitwise_and(told.reshape(known.shape), targets, out=known, casting="unsafe")

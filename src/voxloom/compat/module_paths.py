@@ -20,7 +20,7 @@ from typing import Any
 
 from voxloom.errors import CompatError
 
-__all__ = ["MODULES", "PACKAGES", "SHIM_FOLDER", "install", "stand_aside"]
+__all__ = ["MODULES", "PACKAGES", "SHIM_FOLDER", "found_elsewhere", "install", "stand_aside"]
 
 logger = logging.getLogger(__name__)
 
@@ -68,7 +68,7 @@ def stand_aside(name: str) -> None:
     """
     install()
     shim = sys.modules.pop(name)
-    spec = _found_elsewhere(name) or _package(name)
+    spec = found_elsewhere(name) or _package(name)
     module = module_from_spec(spec)
     sys.modules[name] = module
     try:
@@ -79,10 +79,11 @@ def stand_aside(name: str) -> None:
         raise
 
 
-def _found_elsewhere(name: str) -> ModuleSpec | None:
+def found_elsewhere(name: str) -> ModuleSpec | None:
+    """Return what a name at the top means without us, or None."""
     path = [entry for entry in sys.path if Path(entry or ".").resolve() != SHIM_FOLDER.resolve()]
     for finder in sys.meta_path:
-        if isinstance(finder, _Finder) or not hasattr(finder, "find_spec"):
+        if type(finder).__module__.startswith("voxloom.") or not hasattr(finder, "find_spec"):
             continue
         spec = finder.find_spec(name, path if finder is PathFinder else None)
         if spec is not None:

@@ -1,6 +1,7 @@
 """From a source to batches: which samples come when, what stays in memory, and who reads ahead."""
 
 from voxloom.loading.batch import Batch, collate
+from voxloom.loading.bits import expand_bits
 from voxloom.loading.cache import Cache, Progress
 from voxloom.loading.choice import by_class, by_key, labels_of
 from voxloom.loading.loader import Loader
@@ -22,5 +23,6 @@ __all__ = [
     "by_class",
     "by_key",
     "collate",
+    "expand_bits",
     "labels_of",
 ]

@@ -41,7 +41,8 @@ def expand_bits(bits: torch.Tensor, number: int, *, dim: int = 1) -> torch.Tenso
     """
     if bits.is_floating_point() or bits.dtype == torch.bool or bits.ndim <= dim or bits.shape[dim] != 1:
         raise SchemaError(
-            f"bits of {tuple(bits.shape)} {str(bits.dtype)[6:]}: expected integers, and extent 1 along axis {dim}"
+            f"bits of {tuple(bits.shape)} {str(bits.dtype)[6:]}: expected integers, and extent 1 along axis "
+            f"{dim}, where the classes will stand"
         )
     held = torch.iinfo(bits.dtype).bits - (bits.dtype != torch.uint8)
     if not 0 < number <= held:

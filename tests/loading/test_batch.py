@@ -149,3 +149,10 @@ def test_take_gives_the_first_samples_or_all():
     first = batch.take(1)
     assert (first.keys, first.indices, first["label"].tolist(), first.epoch) == (["a"], [7], [1], 3)
     assert batch.take(9).keys == batch.keys
+
+
+def test_volumes_take_the_layout_that_is_like_the_one_of_images():
+    batch = Batch({"raw": torch.zeros(2, 3, 4, 4, 4), "image": torch.zeros(2, 3, 4, 4)}, ["a", "b"], [0, 1])
+    moved = batch.to("cpu", memory_format=torch.channels_last)
+    assert moved["raw"].is_contiguous(memory_format=torch.channels_last_3d)
+    assert moved["image"].is_contiguous(memory_format=torch.channels_last)

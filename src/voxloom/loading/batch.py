@@ -17,6 +17,8 @@ from voxloom.sample import Array, Field, Sample
 
 __all__ = ["Batch", "collate", "tensor_of"]
 
+_OF_VOLUMES = {torch.channels_last: torch.channels_last_3d}
+
 
 @dataclass(frozen=True)
 class Batch:
@@ -100,11 +102,13 @@ class Batch:
         non_blocking
             Whether the copy may run beside the host: useful from pinned memory.
         memory_format
-            Memory layout of the 4-D tensors, for instance ``torch.channels_last``.
+            Memory layout of the 4-D tensors, for instance ``torch.channels_last``; of 5-D ones it is
+            the layout of volumes that is like it.
         """
+        layouts = {4: memory_format, 5: _OF_VOLUMES.get(memory_format)} if memory_format else {}
 
         def move(tensor: torch.Tensor) -> torch.Tensor:
-            layout = memory_format if memory_format and tensor.ndim == 4 else torch.preserve_format
+            layout = layouts.get(tensor.ndim) or torch.preserve_format
             return tensor.to(device, non_blocking=non_blocking, memory_format=layout)
 
         return self._map(move)

@@ -46,12 +46,27 @@ def check_objective(objective: Objective, batch: Batch) -> None:
     """
     assert len(batch) > 1, "a batch of several samples is needed"
     kept = {name: tensor.clone() for name, tensor in batch.fields.items()}
+    given, batch = batch, _check_preparation(objective, batch)
     _check_record(objective)
     _check_phases(objective, batch)
     _check_validation(objective, batch)
     _check_preview(objective, batch)
     for name, tensor in kept.items():
-        assert torch.equal(tensor, batch[name]), f"field {name!r} of the batch was changed in place"
+        assert torch.equal(tensor, given[name]), f"field {name!r} of the batch was changed in place"
+
+
+def _check_preparation(objective: Objective, batch: Batch) -> Batch:
+    """Preparing draws from the seed, the epoch and the indices alone, each sample for itself."""
+    for training in (False, True):
+        made = [objective.prepare(batch, SEED, training=training) for _ in range(2)]
+        alone = [objective.prepare(_only(batch, i), SEED, training=training) for i in range(len(batch))]
+        for name, tensor in made[0].fields.items():
+            assert torch.equal(tensor, made[1][name]), f"{name!r} prepared again differs"
+            apart = torch.cat([each[name] for each in alone])
+            torch.testing.assert_close(
+                tensor, apart, rtol=1e-4, atol=1e-5, msg=f"{name!r} depends on how samples share batches"
+            )
+    return made[0]
 
 
 def _check_record(objective: Objective) -> None:
@@ -117,7 +132,8 @@ def _check_validation(objective: Objective, batch: Batch) -> None:
     for phase in objective.phases:
         phase.eval()
     values = objective.validate(batch, SEED)
-    assert "loss" in values, "validation gives no loss: it decides which checkpoint is best"
+    told = objective.concluded({name: float(value.double().mean()) for name, value in values.items()})
+    assert "loss" in told, "validation gives no loss: it decides which checkpoint is best"
     for name, value in values.items():
         assert value.shape == (len(batch),), f"{name!r} of shape {tuple(value.shape)}, expected one a sample"
     assert bool(values["loss"].isfinite().all()), "the validation loss is not finite"
@@ -138,8 +154,14 @@ def _check_preview(objective: Objective, batch: Batch) -> None:
     titles = [[title for title, _ in row] for row in rows]
     assert all(row == titles[0] for row in titles), f"rows with different titles: {titles}"
     shapes = {image.shape for row in rows for _, image in row}
-    assert len(shapes) == 1, f"images of different shapes in one preview: {shapes}"
-    assert all(image.ndim == 2 for row in rows for _, image in row), "preview images have axes (y, x)"
+    plain = {shape[:2] for shape in shapes}
+    assert len(plain) == 1, f"images of different shapes in one preview: {shapes}"
+    assert all(shape[2:] in ((), (3,)) for shape in shapes), (
+        "preview images have axes (y, x), or red-green-blue"
+    )
+    picture = objective.picture(rows[0])
+    assert picture.ndim == 3, "a picture has axes (y, x, red-green-blue)"
+    assert picture.dtype == "uint8"
 
 
 def _only(batch: Batch, i: int) -> Batch:

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from voxloom.loading import Batch
+from voxloom.panels import panel
 from voxloom.seeding import Key, rng_for
 
 __all__ = ["Clock", "Memory", "Objective", "Phase", "PreviewRow", "noise_for", "weighted_sum"]
@@ -25,7 +26,7 @@ Memory = dict[str, Tensor]
 """What an earlier phase leaves to a later one of the same micro-batch, detached."""
 
 PreviewRow = list[tuple[str, np.ndarray[Any, Any]]]
-"""Titles and (H, W) images that are shown side by side in one intensity window."""
+"""Titles and (H, W) images that are shown side by side in one intensity window; or (H, W, 3) in colour."""
 
 
 @dataclass(frozen=True)
@@ -77,6 +78,14 @@ class Objective(ABC):
     phases: list[Phase]
     main: str
 
+    def prepare(self, batch: Batch, seed: int, *, training: bool) -> Batch:  # noqa: ARG002
+        """Return a batch as phases, validation and preview take it; it lies on their device.
+
+        Integers become float32 but for classes. What is random here follows from the seed, the epoch
+        and the indices, and is there in training alone.
+        """
+        return batch.float()
+
     @abstractmethod
     def validate(self, batch: Batch, seed: int) -> dict[str, Tensor]:
         """Return values of shape (B,), one a sample; ``loss`` decides which checkpoint is best.
@@ -84,9 +93,20 @@ class Objective(ABC):
         Noise depends on the seed and the keys alone, so that epochs compare.
         """
 
+    def concluded(self, means: dict[str, float]) -> dict[str, float]:
+        """Return what is told of a validation, from the means of its values over all samples.
+
+        A ratio of sums, which no mean of ratios can give, is made here.
+        """
+        return means
+
     @abstractmethod
     def preview(self, batch: Batch, seed: int) -> list[PreviewRow]:
         """Return what a person wants to see of the batch: one row a sample."""
+
+    def picture(self, row: PreviewRow) -> np.ndarray[Any, Any]:
+        """Return a row of the preview as (H, W, 3) uint8: the images, and how the last two differ."""
+        return panel(row, difference=True)
 
     def facts(self) -> dict[str, Any]:
         """Return plain values that a checkpoint has to carry for prediction beside the models."""

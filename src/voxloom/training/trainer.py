@@ -18,7 +18,6 @@ from torch.nn.parallel import DistributedDataParallel
 
 from voxloom.errors import CheckpointError, DivergedError, Interrupted
 from voxloom.loading import Batch, Loader
-from voxloom.panels import panel
 from voxloom.ranks import Rank
 from voxloom.training.distributed import any_rank, mean_over_ranks, sum_over_ranks, wait_for_all, wrap
 from voxloom.training.means import Means
@@ -135,7 +134,7 @@ class Trainer:
         wait_for_all()
 
     def _train_step(self, group: list[Batch]) -> None:
-        settings, batches = self.settings, [self._to_device(batch) for batch in group]
+        settings, batches = self.settings, [self._prepared(batch, training=True) for batch in group]
         clock = Clock(self.step, batches[0].epoch, self.job.seed)
         factor = settings.schedule.factor(self.step, total_steps=self.total_steps, epoch=clock.epoch)
         memories: list[Memory] = [{} for _ in batches]
@@ -217,7 +216,8 @@ class Trainer:
         averaged: AbstractContextManager[None] = self.average.applied() if self.average else nullcontext()
         self._set_mode(training=False)
         with averaged, self._autocast():
-            for i, batch in enumerate(map(self._to_device, self.validation)):
+            for i, given in enumerate(self.validation):
+                batch = self._prepared(given, training=False)
                 values = self.objective.validate(batch, self.job.seed)
                 for name, value in values.items():
                     sums[name] = sums.get(name, 0.0) + float(value.double().sum())
@@ -226,7 +226,8 @@ class Trainer:
                     self._preview(batch, epoch)
         self._set_mode(training=True)
         total = sum_over_ranks(sums, self.job.device)
-        return {name: value / total["samples"] for name, value in total.items() if name != "samples"}
+        means = {name: value / total["samples"] for name, value in total.items() if name != "samples"}
+        return self.objective.concluded(means)
 
     def _is_preview_due(self, epoch: int) -> bool:
         count = (epoch + 1) // self.settings.val_interval
@@ -236,7 +237,7 @@ class Trainer:
 
     def _preview(self, batch: Batch, epoch: int) -> None:
         rows = self.objective.preview(batch.take(self.settings.preview_samples), self.job.seed)
-        picture = _stacked([panel(row, difference=True) for row in rows])
+        picture = _stacked([self.objective.picture(row) for row in rows])
         for tracker in self.trackers:
             tracker.image("preview", {"step": self.step, "epoch": epoch}, picture)
 
@@ -354,15 +355,18 @@ class Trainer:
     # -- where things live --------------------------------------------------------------------------
 
     def _place(self) -> None:
-        layout = torch.channels_last if self.settings.channels_last else torch.preserve_format
         for model in self.objective.models.values():
+            is_of_volumes = any(p.ndim == 5 for p in model.parameters())
+            layout = torch.channels_last_3d if is_of_volumes else torch.channels_last
+            layout = layout if self.settings.channels_last else torch.preserve_format
             model.to(device=self.job.device, memory_format=layout)  # type: ignore[call-overload]
             if self.settings.compile:
                 model.compile()
 
-    def _to_device(self, batch: Batch) -> Batch:
+    def _prepared(self, batch: Batch, *, training: bool) -> Batch:
         layout = torch.channels_last if self.settings.channels_last else None
-        return batch.to(self.job.device, non_blocking=True, memory_format=layout).float()
+        moved = batch.to(self.job.device, non_blocking=True, memory_format=layout)
+        return self.objective.prepare(moved, self.job.seed, training=training)
 
     def _autocast(self) -> AbstractContextManager[Any]:
         dtype = _DTYPES[self.settings.precision]

@@ -18,6 +18,7 @@ from voxloom.transforms.transform import TRANSFORMS, Compose, Transform, build
 
 if TYPE_CHECKING:
     from voxloom.transforms.augment import Augment, sampling_grid, warp
+    from voxloom.transforms.patch_values import PatchValues, ValueAugment
     from voxloom.transforms.preparation import Preparation
     from voxloom.transforms.random_values import (
         GaussianBlur,
@@ -45,12 +46,14 @@ _HOME = {
     "GaussianNoise": "random_values",
     "NaNtoNum": "values",
     "Normalize": "values",
+    "PatchValues": "patch_values",
     "Percentile": "values",
     "PoissonNoise": "random_values",
     "Preparation": "preparation",
     "RandomContrast": "random_values",
     "RandomGamma": "random_values",
     "Resize": "spatial",
+    "ValueAugment": "patch_values",
     "ValueTransform": "values",
     "Values": "values",
     "generators_for": "values",
@@ -72,6 +75,7 @@ __all__ = [
     "MinMaxNormalize",
     "NaNtoNum",
     "Normalize",
+    "PatchValues",
     "Percentile",
     "PercentileNormalize",
     "PoissonNoise",
@@ -82,6 +86,7 @@ __all__ = [
     "Resize",
     "SpatialAugment",
     "Transform",
+    "ValueAugment",
     "ValueTransform",
     "Values",
     "build",

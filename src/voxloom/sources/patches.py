@@ -24,7 +24,7 @@ from voxloom.sources.locations import Location, Locations
 from voxloom.sources.patch_reads import KNOWN, Fill, PatchTask, PatchWork, begin_block
 from voxloom.transforms.pose import SpatialAugment
 from voxloom.volumes.classes import Classes
-from voxloom.volumes.patch import Reading
+from voxloom.volumes.patch import AS_IS, Reading
 
 if TYPE_CHECKING:
     from voxloom.sources.volume_split import Dataset
@@ -155,7 +155,7 @@ class PatchSource(Source):
         """Return how patch `index` lies in this epoch."""
         augment = self.options.augment
         if augment is None:
-            return Pose()
+            return AS_IS
         return augment.draw(rng_for(self.options.seed, "pose", self.epoch, index), self.size)
 
     @cached_property

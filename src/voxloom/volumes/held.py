@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import tensorstore as ts
 
-from voxloom.geometry import PatchSpec, Point, Pose
+from voxloom.geometry import Box, Grid, PatchSpec, Point, Pose
 from voxloom.volumes.fetch import Fetch, fetch_windows
 from voxloom.volumes.patch import AS_IS, spacing_along
-from voxloom.volumes.placement import Placement, Window
+from voxloom.volumes.placement import Window
 from voxloom.volumes.volume import Volume
 
 __all__ = ["HeldVolume"]
@@ -49,9 +49,10 @@ class HeldVolume(Volume):
 
     def need(self, spec: PatchSpec, center: Point, *, pose: Pose = AS_IS) -> None:
         """Add what a patch is made of to what will be read; mirrored edges need what lies behind them."""
-        level = self.level_for(spacing_along(spec, pose))
-        grid = self.levels[level].grid
-        window = _needed(Placement.of(spec, center, pose, grid), grid.shape)
+        is_plain = pose is AS_IS  # most are, and what numpy would do takes ten times as long
+        level = self.level_for(spec.spacing if is_plain else spacing_along(spec, pose))
+        around = Box.around(center, spec.size if is_plain else pose.reach(spec.size))
+        window = _needed(self.levels[level].grid, around)
         if all(part.stop > part.start for part in window):
             self._windows[level] = _around(window, self._windows.get(level, window))
 
@@ -76,10 +77,10 @@ class HeldVolume(Volume):
         return ts.array(fetched.wait()).translate_to[np.array([0, *fetched.first])]
 
 
-def _needed(placement: Placement, shape: tuple[int, int, int]) -> Window:
-    """Return the voxels that a patch looks at, those that a mirror at the faces shows among them."""
+def _needed(grid: Grid, box: Box) -> Window:
+    """Return the voxels that a patch in a box looks at, those that a mirror at the faces shows among them."""
     parts = []
-    for low, high, extent in zip(*placement.bounds, shape, strict=True):
+    for low, high, extent in zip(grid.index(box.low), grid.index(box.high), grid.shape, strict=True):
         first, last = math.floor(low) - _BELOW, math.floor(high) + _ABOVE
         start, stop = min(first, 2 * extent - 1 - last), max(last, -1 - first) + 1
         parts.append(slice(max(0, start), min(extent, stop)))

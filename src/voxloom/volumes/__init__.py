@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:  # what type checkers and editors see; at run time names load when they are used
     from voxloom.volumes.creation import create, create_labels
+    from voxloom.volumes.description import Level
     from voxloom.volumes.engine import set_cache
     from voxloom.volumes.layout import VolumeLayout
-    from voxloom.volumes.opening import Level
     from voxloom.volumes.place import Place
     from voxloom.volumes.volume import Volume
     from voxloom.volumes.writing import begin_write, downsample, hot_levels, write, write_level_block
 
 _HOME = {
-    "Level": "opening",
+    "Level": "description",
     "Place": "place",
     "Volume": "volume",
     "VolumeLayout": "layout",

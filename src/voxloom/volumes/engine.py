@@ -21,7 +21,7 @@ except ImportError as error:  # pragma: no cover - the tests have it
         "volumes need TensorStore, which is not installed: pip install 'voxloom[volumes]'"
     ) from error
 
-__all__ = ["cache_bytes", "check_process", "context", "finish", "open_array", "set_cache"]
+__all__ = ["array_spec", "cache_bytes", "check_process", "context", "finish", "open_array", "set_cache"]
 
 _RETRIED = ("s3_request_retries", "gcs_request_retries", "http_request_retries")
 _FAILURES = (ValueError, RuntimeError, OSError, OverflowError, NotImplementedError)
@@ -97,6 +97,31 @@ def open_array(spec: dict[str, Any]) -> Any:
         A TensorStore spec. Nothing is created unless it says ``"create": True``.
     """
     return ts.open(spec, context=context())
+
+
+def array_spec(driver: str, kvstore: dict[str, Any], *, strict: bool = False) -> dict[str, Any]:
+    """Return TensorStore's description of an array that is there, as JSON.
+
+    Parameters
+    ----------
+    driver
+        zarr, zarr3 or n5.
+    kvstore
+        Where it lies.
+    strict
+        Refuse chunks that are not there.
+    """
+    # A stat of the metadata with each read tells that a store is gone, whose chunks would all be read as
+    # missing ones; over a network it would cost a request. Chunks are kept as of when the array was opened.
+    is_near = kvstore["driver"] == "file"
+    return {
+        "driver": driver,
+        "kvstore": kvstore,
+        "open": True,
+        "recheck_cached_metadata": is_near or "open",
+        "recheck_cached_data": "open",
+        "fill_missing_data_reads": not strict,
+    }
 
 
 def finish(future: Any, what: Callable[[], str]) -> Any:

@@ -8,17 +8,21 @@ from typing import Any
 
 from voxloom.errors import VolumeMetadataError
 from voxloom.volumes.transforms import Placement, compose
-from voxloom.volumes.units import nanometres
+from voxloom.volumes.units import factor
 
 __all__ = [
     "Axis",
     "Multiscale",
     "StoredLevel",
+    "in_nanometres",
+    "is_image",
+    "level_paths",
     "parse",
     "parse_image_label",
     "parse_labels",
     "parse_plate",
     "parse_well",
+    "series_of",
 ]
 
 _OLDEST = ("t", "c", "z", "y", "x")
@@ -84,7 +88,11 @@ class Multiscale:
 
 
 def parse(
-    attributes: Mapping[str, Any], *, unit: str | None = None, spacing: Sequence[float] | None = None
+    attributes: Mapping[str, Any],
+    *,
+    unit: str | None = None,
+    spacing: Sequence[float] | None = None,
+    only: str | None = None,
 ) -> Multiscale:
     """Return what the attributes of an image group say, lengths in nm.
 
@@ -97,6 +105,8 @@ def parse(
     spacing
         z, y, x in nm of the finest level, taken instead of what the file says; translations and
         coarser levels are scaled with it.
+    only
+        Path of the one level that is wanted; the spacing is then its own.
 
     Raises
     ------
@@ -104,17 +114,72 @@ def parse(
         If they are malformed, or say no unit and the caller does not either.
     """
     ome = section(attributes)
-    images = ome.get("multiscales")
-    if not isinstance(images, list) or not images or not isinstance(images[0], Mapping):
-        raise VolumeMetadataError("no multiscales: expected a list with one image")
-    image = images[0]
-    version = str(ome.get("version") or image.get("version") or "0.4")
-    stored, system = _axes_of(image)
+    image = _first_image(ome)
+    stored, is_latest = _axes_of(image)
     axes = _named(stored)
-    common = _common(image, len(axes), system)
-    levels = tuple(_level(entry, common, len(axes)) for entry in _datasets(image))
-    in_nm = _in_nanometres(levels, axes, _factors(stored, axes, levels, unit=unit, spacing=spacing))
+    # 0.6 has further coordinate systems there; the voxels' own is the one that the levels lead to
+    common = compose([] if is_latest else image.get("coordinateTransformations") or [], len(axes))
+    datasets = [entry for entry in _datasets(image) if only in (None, entry["path"])]
+    levels = tuple(_level(entry, common, len(axes)) for entry in datasets)
+    units = [own.get("unit") for own in stored]
+    in_nm = in_nanometres(axes, levels, units, unit=unit, spacing=spacing)
+    version = str(ome.get("version") or image.get("version") or "0.4")
     return Multiscale(axes, in_nm, str(image.get("name") or ""), _channels(ome), version)
+
+
+def in_nanometres(
+    axes: Sequence[Axis],
+    levels: Sequence[StoredLevel],
+    units: Sequence[object],
+    *,
+    unit: str | None,
+    spacing: Sequence[float] | None,
+) -> tuple[StoredLevel, ...]:
+    """Return levels with their spatial lengths in nm.
+
+    Parameters
+    ----------
+    units
+        Of each axis, as the file states them.
+    unit, spacing
+        As `parse` takes them.
+
+    Raises
+    ------
+    VolumeMetadataError
+        If a unit, or all placements, are missing, and the caller states nothing instead.
+    """
+    first = levels[0].placement
+    if first is None and spacing is None:
+        raise VolumeMetadataError(
+            "the metadata say no scale. State the spacing of the finest level in nm: spacing=(z, y, x)"
+        )
+    factors = []
+    for i, axis in enumerate(axes):
+        if axis.kind != "space":
+            factors.append(1.0)
+        elif spacing is not None:
+            factors.append(spacing["zyx".index(axis.name)] / (first.scale[i] if first else 1.0))
+        else:
+            factors.append(factor(units[i], axis.name, unit))
+    scaled = Placement(tuple(factors), (0.0,) * len(axes))
+    return tuple(
+        replace(level, placement=level.placement.then(scaled)) if level.placement else level
+        for level in levels
+    )
+
+
+def is_image(attributes: Mapping[str, Any]) -> bool:
+    """Return whether a group says that it is a multiscale image."""
+    return "multiscales" in section(attributes)
+
+
+def level_paths(attributes: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the paths of an image's levels, or nothing where it is none."""
+    try:
+        return tuple(entry["path"] for entry in _datasets(_first_image(section(attributes))))
+    except VolumeMetadataError:
+        return ()
 
 
 def section(attributes: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -137,17 +202,23 @@ def parse_image_label(attributes: Mapping[str, Any]) -> dict[int, str] | None:
     label = section(attributes).get("image-label")
     if not isinstance(label, Mapping):
         return None
-    names = {}
-    for entry in label.get("properties") or ():
-        value = entry.get("label-value") if isinstance(entry, Mapping) else None
-        name = (
-            next((entry[key] for key in ("class", "name", "label", "label-name") if entry.get(key)), None)
-            if value is not None
-            else None
-        )
-        if isinstance(value, int) and name is not None:
-            names[value] = str(name)
-    return names
+    properties = label.get("properties")
+    entries = [e for e in properties if isinstance(e, Mapping)] if isinstance(properties, list) else []
+    named = {e.get("label-value"): _class_name(e) for e in entries}
+    return {value: name for value, name in named.items() if isinstance(value, int) and name}
+
+
+def _class_name(entry: Mapping[str, Any]) -> str:
+    return next((str(entry[key]) for key in ("class", "name", "label", "label-name") if entry.get(key)), "")
+
+
+def series_of(attributes: Mapping[str, Any]) -> tuple[str, ...] | None:
+    """Return the images that a bioformats2raw group lists, or None where it is no such group."""
+    ome = section(attributes)
+    if "bioformats2raw.layout" not in ome:
+        return None
+    listed = ome.get("series")
+    return tuple(map(str, listed)) if isinstance(listed, list) else ()
 
 
 def parse_plate(attributes: Mapping[str, Any]) -> tuple[str, ...] | None:
@@ -169,16 +240,37 @@ def _paths(holder: Any, key: str) -> tuple[str, ...] | None:
     return tuple(str(entry["path"]) for entry in entries if isinstance(entry, Mapping) and "path" in entry)
 
 
-def _axes_of(image: Mapping[str, Any]) -> tuple[list[Mapping[str, Any]], str | None]:
-    """Return the axes as stored, and for 0.6 the name of the coordinate system that has them."""
+def _first_image(ome: Mapping[str, Any]) -> Mapping[str, Any]:
+    images = ome.get("multiscales")
+    if not isinstance(images, list) or not images or not isinstance(images[0], Mapping):
+        raise VolumeMetadataError(f"multiscales {images!r}: expected a list with one image")
+    return images[0]
+
+
+def _axes_of(image: Mapping[str, Any]) -> tuple[list[Mapping[str, Any]], bool]:
+    """Return the axes as stored, and whether they stand in a coordinate system, as 0.6 has it."""
     systems = image.get("coordinateSystems")
-    if isinstance(systems, list) and systems and isinstance(systems[0], Mapping):
-        return _axis_list(systems[0].get("axes")), str(systems[0].get("name"))
+    if isinstance(systems, list):
+        return _axis_list(_own_system(image, systems).get("axes")), True
     if "axes" not in image:
         if str(image.get("version")) in ("0.1", "0.2"):
-            return [{"name": name, "type": _KINDS[name]} for name in _OLDEST], None
+            return [{"name": name, "type": _KINDS[name]} for name in _OLDEST], False
         raise VolumeMetadataError("no axes: expected a list such as z, y, x with types and units")
-    return _axis_list(image["axes"]), None
+    return _axis_list(image["axes"]), False
+
+
+def _own_system(image: Mapping[str, Any], systems: Sequence[Any]) -> Mapping[str, Any]:
+    """Return the coordinate system that the finest level's transformation leads to."""
+    named = {each.get("name"): each for each in systems if isinstance(each, Mapping)}
+    transforms = _datasets(image)[0].get("coordinateTransformations")
+    last = transforms[-1] if isinstance(transforms, list) and transforms else {}
+    output = last.get("output") if isinstance(last, Mapping) else None
+    name = output.get("name") if isinstance(output, Mapping) else output
+    if name not in named:
+        raise VolumeMetadataError(
+            f"the first level leads to the coordinate system {name!r}: expected one of {list(named)}"
+        )
+    return named[name]
 
 
 def _axis_list(axes: Any) -> list[Mapping[str, Any]]:
@@ -229,73 +321,11 @@ def _datasets(image: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     return datasets
 
 
-def _common(image: Mapping[str, Any], rank: int, system: str | None) -> Placement:
-    """Return the transformation of the whole image; in 0.6 those lead to further coordinate systems."""
-    transforms = image.get("coordinateTransformations")
-    if transforms is None or system is not None:
-        return compose([], rank)
-    return compose(transforms, rank)
-
-
 def _level(entry: Mapping[str, Any], common: Placement, rank: int) -> StoredLevel:
     transforms = entry.get("coordinateTransformations")
     if transforms is None:
         return StoredLevel(entry["path"], None)
     return StoredLevel(entry["path"], compose(transforms, rank).then(common))
-
-
-def _factors(
-    stored: Sequence[Mapping[str, Any]],
-    axes: Sequence[Axis],
-    levels: Sequence[StoredLevel],
-    *,
-    unit: str | None,
-    spacing: Sequence[float] | None,
-) -> list[float]:
-    """Return what each axis is multiplied with to be nm."""
-    first = levels[0].placement
-    factors = []
-    for i, axis in enumerate(axes):
-        if axis.kind != "space":
-            factors.append(1.0)
-        elif spacing is not None:
-            factors.append(spacing["zyx".index(axis.name)] / (first.scale[i] if first else 1.0))
-        elif first is None:
-            raise VolumeMetadataError(
-                "no scale: expected coordinateTransformations with each level. State the spacing of the "
-                "finest level in nm: spacing=(z, y, x)"
-            )
-        else:
-            factors.append(_unit_of(stored[i], unit))
-    return factors
-
-
-def _unit_of(axis: Mapping[str, Any], unit: str | None) -> float:
-    stated = axis.get("unit")
-    if stated:
-        try:
-            return nanometres(str(stated))
-        except VolumeMetadataError as error:
-            if unit is None:
-                raise VolumeMetadataError(
-                    f"axis {axis['name']}: {error} State it: unit='nanometer', or spacing=(z, y, x) in nm"
-                ) from error
-    if unit is None:
-        raise VolumeMetadataError(
-            f"axis {axis['name']} has no unit. State it: unit='nanometer' (or another length), or "
-            "spacing=(z, y, x) in nm"
-        )
-    return nanometres(unit)
-
-
-def _in_nanometres(
-    levels: Sequence[StoredLevel], axes: Sequence[Axis], factors: Sequence[float]
-) -> tuple[StoredLevel, ...]:
-    rank = len(axes)
-    unit = Placement(tuple(factors), (0.0,) * rank)
-    return tuple(
-        replace(level, placement=level.placement.then(unit)) if level.placement else level for level in levels
-    )
 
 
 def _channels(ome: Mapping[str, Any]) -> tuple[str, ...]:

@@ -2,108 +2,47 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, TypeVar
-
-import numpy as np
+from collections.abc import Generator, Mapping, Sequence
+from typing import Any
 
 from voxloom.errors import DataError, MissingDataError, VolumeMetadataError
-from voxloom.geometry import Grid, Point
-from voxloom.registry import did_you_mean
-from voxloom.volumes import ome
+from voxloom.volumes import n5, ome
+from voxloom.volumes.description import Description, Options, described
+from voxloom.volumes.hints import ROOTS, attributes_of, missing, no_image
 from voxloom.volumes.place import Place, begin_reads, finish_reads
 from voxloom.volumes.stored_array import FILES, StoredArray, parse_array
-from voxloom.volumes.transforms import Placement
 
-__all__ = ["Description", "Level", "Options", "describe", "describe_many"]
+__all__ = ["describe", "describe_each"]
 
-_T = TypeVar("_T")
-Asking = Generator[list[tuple[Place, str]], list[dict[str, Any] | None], "Description"]
-"""What opens one volume: yields the files that it needs next, and is sent what they hold."""
+Files = list[dict[str, Any] | None]
+Asking = Generator[list[tuple[Place, str]], Files, Description]
+"""What opens one volume: yields the files that it needs next, is sent what they hold."""
+Attributes = Mapping[str, Any]
 
-
-@dataclass(frozen=True)
-class Level:
-    """One level of a volume's pyramid.
-
-    Attributes
-    ----------
-    path
-        Of the array, below the volume.
-    grid
-        Its voxels along z, y, x, in nm.
-    chunk
-        Voxels along z, y, x that are decoded at once; the inner chunk where there are shards.
-    shard
-        Voxels along z, y, x that are written at once.
-    dtype
-        As numpy has it.
-    """
-
-    path: str
-    grid: Grid
-    chunk: tuple[int, int, int]
-    shard: tuple[int, int, int]
-    dtype: np.dtype[Any]
-
-
-@dataclass(frozen=True)
-class Options:
-    """How a volume is opened; see `Volume.open`."""
-
-    channels: tuple[str | int, ...] | None = None
-    time: int = 0
-    unit: str | None = None
-    spacing: Point | None = None
-    strict: bool = False
-
-
-@dataclass(frozen=True)
-class Description:
-    """All that is known of a volume from its metadata.
-
-    Attributes
-    ----------
-    axes
-        Of the stored arrays, in stored order, for instance "tczyx".
-    driver
-        TensorStore's name of the format.
-    chosen
-        Which stored channels the volume shows.
-    channels
-        Their names.
-    classes
-        Names of a label image's values.
-    """
-
-    place: Place
-    name: str
-    levels: tuple[Level, ...]
-    axes: str
-    driver: str
-    chosen: tuple[int, ...]
-    channels: tuple[str, ...]
-    is_labels: bool
-    classes: Mapping[int, str]
-    options: Options
+_ABOVE = 4  # levels of plate, well, field and level
 
 
 def describe(place: Place, options: Options) -> Description:
-    """Return what the metadata of one volume say."""
-    return describe_many([place], options)[0]
-
-
-def describe_many(places: Sequence[Place], options: Options) -> list[Description]:
-    """Return what the metadata of many volumes say; each round of requests is in flight for all at once.
+    """Return what the metadata of a volume say.
 
     Raises
     ------
-    MissingDataError, VolumeMetadataError, VolumeReadError
-        For the first volume that cannot be opened.
+    MissingDataError, VolumeMetadataError, VolumeReadError, DataError
+        If there is no image, its metadata are wrong or cannot be read, or the options do not fit them.
     """
-    asking: list[Asking] = [_asked(place, options) for place in places]
-    done: list[Description | None] = [None] * len(places)
+    found = describe_each([place], options)[0]
+    if isinstance(found, DataError):
+        raise found
+    return found
+
+
+def describe_each(places: Sequence[Place], options: Options) -> list[Description | DataError]:
+    """Return what the metadata of many volumes say, or why one could not be opened.
+
+    All volumes take their steps together: the requests of each step are in flight for all at once.
+    """
+    asking = [_asked(place, options) for place in places]
+    done: dict[int, Description | DataError] = {}
     wanted = {i: next(each) for i, each in enumerate(asking)}
     while wanted:
         begun = {i: begin_reads(files) for i, files in wanted.items()}
@@ -114,125 +53,104 @@ def describe_many(places: Sequence[Place], options: Options) -> list[Description
             except StopIteration as end:
                 done[i] = end.value
             except DataError as error:
-                raise type(error)(_said(places[i], error)) from error
-    return [each for each in done if each is not None]
+                done[i] = _told(places[i], error)
+    return [done[i] for i in range(len(places))]
 
 
-def _said(place: Place, error: DataError) -> str:
-    return str(error) if str(place) in str(error) else f"{place}: {error}"
+def _told(place: Place, error: DataError) -> DataError:
+    """Return an error that says which volume it is about."""
+    return error if str(place) in str(error) else type(error)(f"{place}: {error}")
 
 
 def _asked(place: Place, options: Options) -> Asking:
-    zarr3, attributes, zarr2 = yield [(place, name) for name in ("zarr.json", ".zattrs", ".zarray")]
-    if zarr2 is not None or (zarr3 or {}).get("node_type") == "array":
-        raise VolumeMetadataError("an array without NGFF metadata")
-    if zarr3 is None and attributes is None:
-        raise MissingDataError("no zarr image here")
-    driver = "zarr" if zarr3 is None else "zarr3"
-    stated: Mapping[str, Any] = attributes if zarr3 is None else zarr3.get("attributes", {})  # type: ignore[assignment]
-    image = ome.parse(stated, unit=options.unit, spacing=options.spacing)
-    found = yield [(place.join(level.path), FILES[driver]) for level in image.levels]
-    arrays = [
-        _array(driver, level.path, metadata) for level, metadata in zip(image.levels, found, strict=True)
-    ]
-    return _description(place, image, arrays, options=options, classes=ome.parse_image_label(stated))
+    files = yield [(place, name) for name in ROOTS]
+    attributes, driver = attributes_of(files), _driver(files)
+    if attributes is None:
+        return (yield from _refused(place))
+    array = _own_array(driver, files)
+    if array is not None:
+        return (yield from _alone(place, array, attributes, options=options))
+    if driver == "n5":
+        return (yield from _pyramid_of_n5(place, attributes, options))
+    if not ome.is_image(attributes):
+        return (yield from _refused_group(place, attributes))
+    image = ome.parse(attributes, unit=options.unit, spacing=options.spacing)
+    found = yield [(place, f"{level.path}/{FILES[driver]}") for level in image.levels]
+    arrays = [_array(driver, level.path, f) for level, f in zip(image.levels, found, strict=True)]
+    return described(place, image, arrays, options=options, classes=_classes(place, attributes))
 
 
-def _array(driver: str, path: str, metadata: Mapping[str, Any] | None) -> StoredArray:
+def _driver(files: Files) -> str:
+    zarr3, *zarr2, attributes = files
+    if zarr3 is not None:
+        return "zarr3"
+    return "n5" if attributes is not None and not any(f is not None for f in zarr2) else "zarr"
+
+
+def _own_array(driver: str, files: Files) -> StoredArray | None:
+    """Return the array that a place itself is, or None for a group."""
+    zarr3, _, zarr2, _, attributes = files
+    own = {"zarr": zarr2, "zarr3": zarr3, "n5": attributes}[driver]
+    marks = {"zarr": "shape", "zarr3": "shape", "n5": "dimensions"}[driver]
+    return parse_array(driver, own) if own is not None and marks in own else None
+
+
+def _array(driver: str, path: str, metadata: Attributes | None) -> StoredArray:
     if metadata is None:
-        raise MissingDataError(f"level {path!r}: the metadata name it, and no array is there")
+        raise MissingDataError(
+            f"level {path!r}: the metadata name it, and no array is there. Copy it too, or leave it out of "
+            "the metadata"
+        )
     return parse_array(driver, metadata)
 
 
-def _description(
-    place: Place,
-    image: ome.Multiscale,
-    arrays: Sequence[StoredArray],
-    *,
-    options: Options,
-    classes: Mapping[int, str] | None,
-) -> Description:
-    axes = "".join(axis.name for axis in image.axes)
-    for level, array in zip(image.levels, arrays, strict=True):
-        if len(array.shape) != len(axes):
-            raise VolumeMetadataError(
-                f"level {level.path!r}: {len(array.shape)} dimensions, and the axes are {', '.join(axes)}"
-            )
-    count = arrays[0].shape[axes.index("c")] if "c" in axes else 1
-    names = image.channels if len(image.channels) == count else tuple(map(str, range(count)))
-    chosen = _chosen(options.channels, names)
-    _check_time(options.time, arrays[0].shape[axes.index("t")] if "t" in axes else 1)
-    return Description(
-        place,
-        image.name or place.name,
-        _levels(axes, image, arrays, options.spacing),
-        axes,
-        arrays[0].driver,
-        chosen,
-        tuple(names[i] for i in chosen),
-        classes is not None,
-        dict(classes or {}),
-        options,
-    )
+def _classes(place: Place, attributes: Attributes) -> Mapping[int, str] | None:
+    """Return class names where it is a label image: it says so, or lies in a labels group."""
+    stated = ome.parse_image_label(attributes)
+    return {} if stated is None and place.parent.name == "labels" else stated
 
 
-def _chosen(asked: Sequence[str | int] | None, names: Sequence[str]) -> tuple[int, ...]:
-    if asked is None:
-        return tuple(range(len(names)))
-    return tuple(_channel(each, names) for each in asked)
+def _alone(place: Place, array: StoredArray, own: Attributes, *, options: Options) -> Asking:
+    """Describe one array: a level of an image above it, or one that says itself where it lies, or not."""
+    above = [place.parent, place.parent.parent]
+    found = yield [(each, name) for each in above for name in ROOTS]
+    for k, parent in enumerate(above):
+        attributes = attributes_of(found[k * len(ROOTS) : (k + 1) * len(ROOTS)])
+        path = place.path[len(parent.path) :].strip("/")
+        if attributes is not None and array.driver != "n5" and path in ome.level_paths(attributes):
+            image = ome.parse(attributes, unit=options.unit, spacing=options.spacing, only=path)
+            classes = _classes(parent, attributes)
+            return described(parent, image, [array], options=options, classes=classes)
+    image = n5.parse_levels({}, {"": own}, [array], unit=options.unit, spacing=options.spacing)
+    return described(place, image, [array], options=options, classes=None)
 
 
-def _channel(asked: str | int, names: Sequence[str]) -> int:
-    if isinstance(asked, str) and asked in names:
-        return list(names).index(asked)
-    if isinstance(asked, int) and 0 <= asked < len(names):
-        return asked
-    raise DataError(
-        f"channel {asked!r}: expected one of {', '.join(map(repr, names))}, or a number from 0 to "
-        f"{len(names) - 1}.{did_you_mean(str(asked), names)}"
-    )
+def _pyramid_of_n5(place: Place, group: Attributes, options: Options) -> Asking:
+    paths = n5.named_levels(group)
+    found = yield [(place, f"{path}/attributes.json") for path in paths]
+    levels = {path: own for path, own in zip(paths, found, strict=True) if own is not None}
+    if not levels:
+        return (yield from _refused_group(place, group))
+    arrays = [parse_array("n5", own) for own in levels.values()]
+    image = n5.parse_levels(group, levels, arrays, unit=options.unit, spacing=options.spacing)
+    return described(place, image, arrays, options=options, classes=None)
 
 
-def _check_time(time: int, count: int) -> None:
-    if not 0 <= time < count:
-        raise DataError(f"time {time}: the volume has {count}, expected a number from 0 to {count - 1}")
+def _refused(place: Place) -> Asking:
+    """Tell what there is instead of nothing."""
+    above = [place.parent]
+    while len(above) < _ABOVE and above[-1].path.strip("/"):
+        above.append(above[-1].parent)
+    found = yield [(each, name) for each in above for name in ROOTS]
+    parts = [found[k : k + len(ROOTS)] for k in range(0, len(found), len(ROOTS))]
+    raise missing(place, [(p, attributes_of(files)) for p, files in zip(above, parts, strict=True)])
 
 
-def _levels(
-    axes: str, image: ome.Multiscale, arrays: Sequence[StoredArray], spacing: Point | None
-) -> tuple[Level, ...]:
-    first = image.levels[0].placement
-    assert first is not None
-    inserted = _inserted(axes, first, spacing)
-    return tuple(
-        _levelled(axes, level, array, inserted) for level, array in zip(image.levels, arrays, strict=True)
-    )
-
-
-def _inserted(axes: str, first: Placement, spacing: Point | None) -> Point:
-    """Return the spacing of axes that are not stored: a 2D image is as thick as its pixels are high.
-
-    It is the same at each level, so that no level is too coarse for want of an axis that none has.
-    """
-    if spacing is not None:
-        return spacing
-    thick = first.scale[axes.index("y" if "y" in axes else "x")]
-    return (thick, thick, thick)
-
-
-def _levelled(axes: str, level: ome.StoredLevel, array: StoredArray, inserted: Point) -> Level:
-    placement = level.placement
-    assert placement is not None
-    places = [axes.find(axis) for axis in "zyx"]
-    grid = Grid(
-        _three(array.shape[p] if p >= 0 else 1 for p in places),
-        _three(placement.scale[p] if p >= 0 else i for p, i in zip(places, inserted, strict=True)),
-        _three(placement.translation[p] if p >= 0 else 0.0 for p in places),
-    )
-    chunk, shard = (_three(e[p] if p >= 0 else 1 for p in places) for e in (array.chunk, array.shard))
-    return Level(level.path, grid, chunk, shard, np.dtype(array.dtype))
-
-
-def _three(values: Iterable[_T]) -> tuple[_T, _T, _T]:
-    z, y, x = values
-    return (z, y, x)
+def _refused_group(place: Place, attributes: Attributes) -> Asking:
+    """Tell what a group is that is no image."""
+    if place.name.startswith("."):
+        raise VolumeMetadataError(f"{place}: a file of a store; open the store")
+    wells = ome.parse_plate(attributes) or ()
+    found = yield [(place, f"{well}/{name}") for well in wells[:1] for name in ROOTS]
+    well = attributes_of(found) if found else None
+    raise no_image(place, attributes, (ome.parse_well(well) or ()) if well is not None else ())

@@ -100,13 +100,19 @@ class Place:
         """
         return finish_reads(begin_reads([(self, name)]))[0]
 
+    def folders(self) -> list[str]:
+        """Return the names of the folders directly below, sorted; object stores are not asked."""
+        if self.scheme != "file" or not os.path.isdir(self.path):
+            return []
+        with os.scandir(self.path) as entries:
+            return sorted(e.name for e in entries if e.is_dir() and not e.name.startswith("."))
+
     def list_children(self) -> list[str]:
-        """Return the names directly below, sorted."""
+        """Return the names directly below, sorted. An object store lists all keys below for it."""
         if self.scheme == "file":
             folder = Path(self.path)
             return sorted(p.name for p in folder.iterdir()) if folder.is_dir() else []
-        store = _opened(self)
-        keys = engine.finish(store.list(), lambda: f"{self}: listing it")
+        keys = engine.finish(_opened(self).list(), lambda: f"{self}: listing it")
         return sorted({key.decode().split("/")[0] for key in keys})
 
 
@@ -116,7 +122,12 @@ Reads = list[tuple[Place, str, Any]]
 
 def begin_reads(wanted: Iterable[tuple[Place, str]]) -> Reads:
     """Begin to read small JSON files, all at once."""
-    return [(place, name, _opened(place).read(name)) for place, name in wanted]
+    stores: dict[Place, Any] = {}
+    reads = []
+    for place, name in wanted:
+        store = stores.get(place) or stores.setdefault(place, _opened(place))
+        reads.append((place, name, store.read(name)))
+    return reads
 
 
 def finish_reads(reads: Reads) -> list[dict[str, Any] | None]:

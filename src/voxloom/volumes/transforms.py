@@ -10,7 +10,7 @@ from typing import Any
 
 from voxloom.errors import VolumeMetadataError
 
-__all__ = ["Placement", "compose"]
+__all__ = ["Placement", "compose", "numbers"]
 
 
 @dataclass(frozen=True)
@@ -62,6 +62,27 @@ def compose(transforms: Any, rank: int) -> Placement:
     return reduce(Placement.then, parts, Placement((1.0,) * rank, (0.0,) * rank))
 
 
+def numbers(values: Any, what: str, rank: int) -> tuple[float, ...]:
+    """Return a list of finite numbers, one for each axis.
+
+    Raises
+    ------
+    VolumeMetadataError
+        If it is anything else.
+    """
+    if not isinstance(values, list) or len(values) != rank or not all(map(_is_number, values)):
+        raise VolumeMetadataError(f"{what} {values!r}: expected a list of {rank} numbers, one for each axis")
+    return tuple(map(float, values))
+
+
+def _numbers(transform: Mapping[str, Any], key: str, rank: int) -> tuple[float, ...]:
+    if key not in transform and "path" in transform:
+        raise VolumeMetadataError(
+            f"the {key} lies in an array, path {transform['path']!r}: expected a list of numbers"
+        )
+    return numbers(transform.get(key), key, rank)
+
+
 def _placement(transform: Any, rank: int) -> Placement:
     if not isinstance(transform, Mapping):
         raise VolumeMetadataError(f"transformation {transform!r}: expected an object")
@@ -82,17 +103,6 @@ def _placement(transform: Any, rank: int) -> Placement:
         f"transformation of type {kind!r}: a volume's voxels lie on a grid along z, y, x, so expected scale, "
         "translation, identity, or a sequence of them"
     )
-
-
-def _numbers(transform: Mapping[str, Any], key: str, rank: int) -> tuple[float, ...]:
-    values = transform.get(key)
-    if values is None and "path" in transform:
-        raise VolumeMetadataError(
-            f"the {key} lies in an array, path {transform['path']!r}: expected a list of numbers"
-        )
-    if not isinstance(values, list) or len(values) != rank or not all(map(_is_number, values)):
-        raise VolumeMetadataError(f"{key} {values!r}: expected a list of {rank} numbers, one for each axis")
-    return tuple(map(float, values))
 
 
 def _is_number(value: object) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from voxloom.errors import VolumeMetadataError
 from voxloom.registry import did_you_mean
 
-__all__ = ["NANOMETRES", "nanometres"]
+__all__ = ["NANOMETRES", "factor", "nanometres"]
 
 _PREFIXES = {
     "yocto": -24, "zepto": -21, "atto": -18, "femto": -15, "pico": -12, "nano": -9, "micro": -6,
@@ -55,3 +55,27 @@ def nanometres(unit: str) -> float:
         f"unit {unit!r}: expected a length such as 'nanometer' or 'micrometer'."
         f"{did_you_mean(plain, NANOMETRES)}"
     )
+
+
+def factor(stated: object, axis: str, unit: str | None) -> float:
+    """Return how many nanometres the unit of an axis is: the one that the file states, else the caller's.
+
+    Raises
+    ------
+    VolumeMetadataError
+        If neither states a length; the message names the option that does.
+    """
+    if isinstance(stated, str) and stated:
+        try:
+            return nanometres(stated)
+        except VolumeMetadataError as error:
+            if unit is None:
+                raise VolumeMetadataError(
+                    f"axis {axis}: {error} State it: unit='nanometer', or spacing=(z, y, x) in nm"
+                ) from error
+    if unit is None:
+        raise VolumeMetadataError(
+            f"axis {axis} has no unit. State it: unit='nanometer' (or another length), or "
+            "spacing=(z, y, x) in nm"
+        )
+    return nanometres(unit)

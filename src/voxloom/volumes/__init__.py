@@ -6,20 +6,29 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:  # what type checkers and editors see; at run time names load when they are used
+    from voxloom.volumes.class_cells import ClassCells, ClassIndex, class_weights
     from voxloom.volumes.creation import create, create_labels
     from voxloom.volumes.description import Level
     from voxloom.volumes.engine import set_cache
+    from voxloom.volumes.index import class_index, class_indexes
+    from voxloom.volumes.index_cache import cache_folder
     from voxloom.volumes.layout import VolumeLayout
     from voxloom.volumes.place import Place
     from voxloom.volumes.volume import Volume
     from voxloom.volumes.writing import begin_write, downsample, hot_levels, write, write_level_block
 
 _HOME = {
+    "ClassCells": "class_cells",
+    "ClassIndex": "class_cells",
     "Level": "description",
     "Place": "place",
     "Volume": "volume",
     "VolumeLayout": "layout",
     "begin_write": "writing",
+    "cache_folder": "index_cache",
+    "class_index": "index",
+    "class_indexes": "index",
+    "class_weights": "class_cells",
     "create": "creation",
     "create_labels": "creation",
     "downsample": "writing",
@@ -30,11 +39,17 @@ _HOME = {
 }
 
 __all__ = [
+    "ClassCells",
+    "ClassIndex",
     "Level",
     "Place",
     "Volume",
     "VolumeLayout",
     "begin_write",
+    "cache_folder",
+    "class_index",
+    "class_indexes",
+    "class_weights",
     "create",
     "create_labels",
     "downsample",

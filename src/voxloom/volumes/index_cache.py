@@ -1,0 +1,152 @@
+"""The user's cache folder, and the counts of classes in it: small files, whole or not there at all."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import logging
+import os
+import sys
+import threading
+import zipfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from voxloom.atomic import replacing
+from voxloom.errors import SaveError
+from voxloom.geometry import Grid, Point
+from voxloom.sample import Array
+from voxloom.volumes.bits import Mark
+from voxloom.volumes.class_cells import ClassCells
+from voxloom.volumes.volume import Volume
+
+__all__ = ["cache_folder", "key_of", "load", "save"]
+
+logger = logging.getLogger(__name__)
+
+_FORMAT = 1  # of the files and of the way of counting; files of another are not found
+_FOLDERS = 64  # looked at for their time of change, of each array
+_one_writer = threading.Lock()  # of this process: its threads would share a temporary file
+
+Key = str
+"""Names what was counted; hexadecimal."""
+
+
+def cache_folder() -> Path:
+    """Return where voxloom keeps what it can compute again: VOXLOOM_CACHE, or the platform's place.
+
+    It is not made by asking. Whoever wants the room may delete it at any time.
+    """
+    if stated := os.environ.get("VOXLOOM_CACHE"):
+        return Path(stated).expanduser()
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Caches" / "voxloom"
+    if sys.platform == "win32":
+        return Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local") / "voxloom" / "Cache"
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "voxloom"
+
+
+def key_of(marks: Sequence[Mark], level: int, others: Sequence[str]) -> Key:
+    """Return the key of what is counted: volumes, their metadata, what values mean, and `others`."""
+    told = [
+        (
+            mark.volume.path,
+            list(mark.volume.channels),
+            repr(mark.volume.levels),
+            mark.known,
+            sorted((mark.table or {}).items()),
+            mark.table is None,
+            mark.shifts,
+            _changed(mark.volume, level),
+        )
+        for mark in marks
+    ]
+    text = json.dumps([_FORMAT, level, list(others), told])
+    return hashlib.blake2b(text.encode(), digest_size=20).hexdigest()
+
+
+def load(key: Key) -> dict[str, ClassCells] | None:
+    """Return the counts of a key; None where there are none, or none that can be read."""
+    path = _path(key)
+    try:
+        with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as file:
+            return _unpacked(file)
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        logger.warning("%s cannot be read (%s); its classes are counted again", path, error)
+        return None
+
+
+def save(key: Key, cells: Mapping[str, ClassCells]) -> None:
+    """Keep counts. A cache that cannot be written costs time, so it is only said."""
+    packed = _packed(cells)
+    try:
+        with _one_writer, replacing(_path(key)) as file:
+            np.savez(file, **packed)  # type: ignore[arg-type] # mypy takes them for its flag
+    except SaveError as error:
+        logger.warning("the counts of classes are not kept, and counted again next time: %s", error)
+
+
+def _path(key: Key) -> Path:
+    return cache_folder() / "classes" / f"{key}.npz"
+
+
+def _packed(cells: Mapping[str, ClassCells]) -> dict[str, Array]:
+    """Return arrays that hold the counts: those of one call share the grid."""
+    listed = list(cells.values())
+    grid = listed[0].grid
+    return {
+        "names": np.array(list(cells), np.str_),
+        "ends": np.cumsum([len(each.numbers) for each in listed]),
+        "numbers": np.concatenate([each.numbers for each in listed]).astype(np.int32),
+        "counts": np.concatenate([each.counts for each in listed]).astype(np.int64),
+        "counted": np.array([each.counted for each in listed], np.int64),
+        "volume": np.array([each.volume for each in listed]),
+        "grid": np.array([grid.shape, grid.spacing, grid.origin], np.float64),
+    }
+
+
+def _unpacked(file: Mapping[str, Array]) -> dict[str, ClassCells]:
+    shape, spacing, origin = file["grid"].tolist()
+    z, y, x = map(int, shape)
+    grid = Grid((z, y, x), _point(spacing), _point(origin))
+    ends = file["ends"][:-1]
+    parts = zip(np.split(file["numbers"], ends), np.split(file["counts"], ends), strict=True)
+    told = zip(file["names"].tolist(), file["counted"].tolist(), file["volume"].tolist(), strict=True)
+    return {
+        name: ClassCells(grid, numbers, counts, counted, volume)
+        for (name, counted, volume), (numbers, counts) in zip(told, parts, strict=True)
+    }
+
+
+def _point(values: Sequence[float]) -> Point:
+    z, y, x = values
+    return (z, y, x)
+
+
+def _changed(volume: Volume, level: int) -> int:
+    """Return when a local array was last changed, in ns; 0 for what lies elsewhere.
+
+    A chunk that is written takes the place of another, which changes the folder that holds it.
+    """
+    if volume.place.scheme != "file":
+        return 0
+    root = Path(volume.place.join(volume.levels[level].path).path)
+    files = [root / name for name in ("zarr.json", ".zarray", "attributes.json")]
+    folders = _folders(root)
+    return max((path.stat().st_mtime_ns for path in [*files, *folders] if path.exists()), default=0)
+
+
+def _folders(root: Path) -> list[Path]:
+    """Return a folder and those below it, nearest first, some of them where there are many."""
+    found = [root]
+    for folder in found:
+        if len(found) >= _FOLDERS or not folder.is_dir():
+            break
+        with os.scandir(folder) as entries:
+            found += sorted(Path(each.path) for each in entries if each.is_dir())
+    return found[:_FOLDERS]

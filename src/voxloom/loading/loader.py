@@ -15,6 +15,7 @@ from torch.utils.data import DataLoader
 from voxloom.errors import ConfigError, LoadingError
 from voxloom.loading.batch import Batch
 from voxloom.loading.cache import Progress
+from voxloom.loading.device import DeviceCopies
 from voxloom.loading.order import Order
 from voxloom.loading.position import Position
 from voxloom.loading.threads import Threads
@@ -65,6 +66,9 @@ class Loader:
         ``if __name__ == "__main__"``, and each worker some seconds to import.
     progress
         Called with (done, total) after each cached sample.
+    device
+        Where batches shall lie; None leaves them in the host's memory. To a CUDA device the next batch is
+        copied beside the work on the last, on a stream of its own: pin the memory for that.
 
     Raises
     ------
@@ -100,6 +104,7 @@ class Loader:
         workers: Literal["thread", "process"] | None = None,
         start_method: Literal["fork", "spawn", "forkserver"] | None = None,
         progress: Progress | None = None,
+        device: torch.device | str | None = None,
     ) -> None:
         if order.length != len(source):
             raise ConfigError(
@@ -112,6 +117,7 @@ class Loader:
         self._position = Position(order)
         self._batches = Batches(source, transform, order, seed, cache_rate)
         self._progress = progress
+        self._copies = None if device is None else DeviceCopies(device)
         self._number, self._prefetch = num_workers, prefetch
         in_threads = workers == "thread" or (workers is None and self._batches.is_gathered)
         self._in_processes = num_workers > 0 and not in_threads
@@ -155,7 +161,9 @@ class Loader:
     def _iterated(self, iteration: object) -> Iterator[Batch]:
         position = self._position
         steps, end = position.remaining(), position.epoch_end()
-        for step, batch in zip(steps, self._read_ahead() if steps else (), strict=True):
+        batches = self._read_ahead() if steps else iter(())
+        batches = batches if self._copies is None else self._copies.of(batches)
+        for step, batch in zip(steps, batches, strict=True):
             if isinstance(batch, Failure):
                 raise batch.error
             position.step = step + 1

@@ -130,7 +130,7 @@ def described(
         chosen = tuple(_channel(each, names) for each in options.channels)
     return Description(
         place,
-        image.name or place.name,
+        image.name.strip("/") or place.name,
         _levels(axes, image.levels, arrays, options.spacing),
         axes,
         arrays[0].driver,
@@ -154,7 +154,8 @@ def _check_array(path: str, array: StoredArray, axes: str, first: StoredArray) -
         raise VolumeMetadataError(f"{told} holds no voxels: expected an extent of 1 or more along each axis")
     if array.dtype != first.dtype:
         raise VolumeMetadataError(
-            f"{told} has type {array.dtype}: expected {first.dtype}, as the first level"
+            f"{told} has type {array.dtype}: expected {first.dtype}, as the first level. Open one level "
+            "alone, by its own path"
         )
     for axis in "tc":
         if _extent(axes, array, axis) != _extent(axes, first, axis):

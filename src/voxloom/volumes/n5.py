@@ -100,9 +100,9 @@ def _axes(array: StoredArray) -> str:
     named = "".join(array.names)
     if len(named) == rank and set(named) <= set("tczyx") and len(set(named)) == rank:
         return named
-    if array.driver == "n5":
-        return _STORED[:rank]
-    return {2: "yx", 3: "zyx", 4: "czyx", 5: "tczyx"}.get(rank, "?" * rank)
+    if not 2 <= rank <= len(_STORED):
+        raise VolumeMetadataError(f"an array of {rank} axes: expected 2 to 5, such as z, y, x")
+    return _STORED[:rank] if array.driver == "n5" else _STORED[:rank][::-1]
 
 
 def _transform(group: Attributes, own: Attributes, level: int) -> Attributes | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from voxloom.errors import DataError, MissingDataError, VolumeMetadataError
@@ -120,7 +121,8 @@ def _alone(place: Place, array: StoredArray, own: Attributes, *, options: Option
         if attributes is not None and array.driver != "n5" and path in ome.level_paths(attributes):
             image = ome.parse(attributes, unit=options.unit, spacing=options.spacing, only=path)
             classes = _classes(parent, attributes)
-            return described(parent, image, [array], options=options, classes=classes)
+            alone = replace(image, levels=(replace(image.levels[0], path=""),))
+            return described(place, alone, [array], options=options, classes=classes)
     image = n5.parse_levels({}, {"": own}, [array], unit=options.unit, spacing=options.spacing)
     return described(place, image, [array], options=options, classes=None)
 

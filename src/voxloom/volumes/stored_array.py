@@ -81,12 +81,18 @@ def _inner(codecs: Sequence[Any], shard: tuple[int, ...]) -> tuple[int, ...]:
     for codec in codecs:
         settings = codec.get("configuration", {})
         if codec["name"] == "transpose":
-            order = tuple(order[i] for i in settings["order"])
+            order = tuple(order[i] for i in _order(settings["order"], len(shard)))
         elif codec["name"] == "sharding_indexed":
             inner = _extents(settings["chunk_shape"])
             deepest = _inner(settings.get("codecs", ()), inner)
             return tuple(deepest[order.index(axis)] for axis in range(len(shard)))
     return shard
+
+
+def _order(order: Any, rank: int) -> Sequence[int]:
+    """Return how a codec exchanges axes; early writers of zarr v3 had letters for it."""
+    letters = {"C": range(rank), "F": range(rank)[::-1]}
+    return letters[order] if isinstance(order, str) else [int(axis) for axis in order]
 
 
 def _n5(metadata: Mapping[str, Any]) -> StoredArray:

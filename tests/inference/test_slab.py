@@ -24,17 +24,18 @@ def blended(lattice, made, *, values=None, blend="hann"):
     for unit in lattice:
         box = tuple(slice(a, b) for a, b in zip(unit.low, unit.high, strict=True))
         slab = Slab(unit, channels, lattice.tile[0], values=values, shares=shares)
-        part = out[(slice(None), *box)]
+        part = np.full((channels, *unit.shape), 7, values.dtype)
         for tile in lattice.tiles(unit):
             rolled(slab, part, tile.start[0])
             slab.add(tile, made(tile.start))
         rolled(slab, part, SHAPE[0])
+        out[(slice(None), *box)] = part
     return out
 
 
 def rolled(slab, out, start):
     planes = slab.passed(start)
-    slab.take_values(out[:, slab.taken : slab.taken + planes])
+    slab.take_values(planes, out)
     slab.roll(planes)
 
 
@@ -123,14 +124,14 @@ def test_labels_are_the_strongest_channel():
     made[:] = np.array([0.2, 0.5, 0.3], np.float32)[:, None, None, None]
     out = np.zeros((5, 18, 21), np.uint8)
     ids = np.array([4, 5, 6], np.uint8)
-    labelled(made, lambda slab: slab.take_labels(out, ids, 0.0))
+    labelled(made, lambda slab: slab.take_labels(range(5), out, ids, 0.0))
     assert (out == 5).all()
-    labelled(made, lambda slab: slab.take_labels(out, ids, 0.5))
+    labelled(made, lambda slab: slab.take_labels(range(5), out, ids, 0.5))
     assert (out == 5).all()
-    labelled(made, lambda slab: slab.take_labels(out, ids, 0.51))
+    labelled(made, lambda slab: slab.take_labels(range(5), out, ids, 0.51))
     assert (out == 0).all()
     masks = np.zeros((3, 5, 18, 21), np.uint8)
-    labelled(made, lambda slab: slab.take_masks(masks, 0.3))
+    labelled(made, lambda slab: slab.take_masks(range(5), masks, 0.3))
     assert masks.mean(axis=(1, 2, 3)).tolist() == [0, 1, 1]
 
 

@@ -1,4 +1,12 @@
-"""Inference: trained models over sources, and latents."""
+"""Inference: trained models over sources and over volumes, and latents.
+
+What works on volumes needs ``voxloom[volumes]`` and loads when it is used.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 from voxloom.inference.encode import LatentCache, PickVariant, latent_scale, weights_digest
 from voxloom.inference.predictor import Predictor, make_output
@@ -10,6 +18,17 @@ from voxloom.inference.translators import (
     Reconstructor,
     Translator,
 )
+from voxloom.inference.volume_model import Planes, VolumeModel
+
+if TYPE_CHECKING:
+    from voxloom.inference.tiling import TiledReport, predict_volume
+    from voxloom.inference.volume_plan import TiledOptions
+
+_HOME = {
+    "TiledOptions": "voxloom.inference.volume_plan",
+    "TiledReport": "voxloom.inference.tiling",
+    "predict_volume": "voxloom.inference.tiling",
+}
 
 __all__ = [
     "TRANSLATORS",
@@ -17,12 +36,23 @@ __all__ = [
     "LatentCache",
     "LatentTranslator",
     "PickVariant",
+    "Planes",
     "Predictor",
     "Reconstructor",
+    "TiledOptions",
+    "TiledReport",
     "Trained",
     "Translator",
+    "VolumeModel",
     "is_exported",
     "latent_scale",
     "make_output",
+    "predict_volume",
     "weights_digest",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'voxloom.inference' has no attribute {name!r}")
+    return getattr(import_module(_HOME[name]), name)

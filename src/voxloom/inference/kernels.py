@@ -90,27 +90,27 @@ def add_float(acc: Array, tile: Array, part: Part, at: At, weights: Weights) -> 
 
 
 @kernel
-def take_fixed(acc: Array, first: int, out: Array) -> None:
-    """Round planes of a slab to 8 bits; `out` is (K, z, Y, X) uint8, its z counted from plane `first`."""
+def take_fixed(acc: Array, first: int, stop: int, out: Array) -> None:
+    """Round the planes first to stop of a unit to 8 bits; `out` is the unit's (K, Z, Y, X) uint8."""
     depth = acc.shape[1]
     for k in range(out.shape[0]):
-        for z in range(out.shape[1]):
+        for z in range(first, stop):
             for y in range(out.shape[2]):
-                source = acc[k, (first + z) % depth, y]
+                source = acc[k, z % depth, y]
                 target = out[k, z, y]
                 for x in range(target.size):
                     target[x] = np.uint8((source[x] + _HALF) >> SHIFT)
 
 
 @kernel
-def take_float(acc: Array, first: int, out: Array, limits: tuple[float, float, bool]) -> None:
+def take_float(acc: Array, first: int, stop: int, out: Array, limits: tuple[float, float, bool]) -> None:
     """Bring planes of a float64 slab to the type of `out`; whole numbers are clipped to `limits` first."""
     depth = acc.shape[1]
     low, high, whole = limits
     for k in range(out.shape[0]):
-        for z in range(out.shape[1]):
+        for z in range(first, stop):
             for y in range(out.shape[2]):
-                source = acc[k, (first + z) % depth, y]
+                source = acc[k, z % depth, y]
                 target = out[k, z, y]
                 for x in range(target.size):
                     value = source[x]
@@ -120,12 +120,12 @@ def take_float(acc: Array, first: int, out: Array, limits: tuple[float, float, b
 
 
 @kernel
-def label_fixed(acc: Array, first: int, out: Array, ids: Array, least: Any) -> None:
+def label_fixed(acc: Array, first: int, stop: int, out: Array, ids: Array, least: Any) -> None:
     """Name the strongest channel of each voxel: its id, or 0 where none reaches `least`; the first wins."""
     depth = acc.shape[1]
     best = np.empty(out.shape[2], np.int32)
-    for z in range(out.shape[0]):
-        slot = (first + z) % depth
+    for z in range(first, stop):
+        slot = z % depth
         for y in range(out.shape[1]):
             target = out[z, y]
             target[:] = 0

@@ -81,7 +81,7 @@ class Lattice:
     (4, Unit(index=3, low=(0, 256, 256), high=(64, 300, 300)))
     >>> [tile.start for tile in lattice.tiles(lattice[3])]
     [(0, 172, 172)]
-    >>> [len(list(lattice.tiles(unit))) for unit in lattice]
+    >>> [lattice.tile_count(unit) for unit in lattice]
     [9, 3, 3, 1]
     """
 
@@ -130,6 +130,10 @@ class Lattice:
             for j in y:
                 for k in x:
                     yield Tile((i, j, k), (self.starts[0][i], self.starts[1][j], self.starts[2][k]))
+
+    def tile_count(self, unit: Unit) -> int:
+        """Return how many tiles reach into a unit."""
+        return math.prod(len(self._reaching(unit, axis)) for axis in range(3))
 
     def _reaching(self, unit: Unit, axis: int) -> Sequence[int]:
         """Return the numbers of the tiles that reach into a unit along an axis."""

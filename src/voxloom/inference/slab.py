@@ -102,7 +102,7 @@ class Slab:
         planes, height, width = unit.shape
         dtype = np.int32 if values.is_fixed else np.float64
         self._sums: Array = np.zeros((channels, min(depth, planes), height, width), dtype)
-        self.taken = 0
+        self._taken = 0
 
     @property
     def nbytes(self) -> int:
@@ -135,38 +135,41 @@ class Slab:
                 "values of the input finite, is the precision (fp16) too low, did the training diverge?"
             )
 
-    def passed(self, start: int) -> int:
-        """Return how many planes are finished that were not taken, if all coming tiles begin at `start`.
+    def passed(self, start: int) -> range:
+        """Return the planes of the unit that are finished, if all coming tiles begin at `start` or later.
 
         Parameters
         ----------
         start
             A plane of the volume.
         """
-        return min(max(start - self._unit.low[0], self.taken), self._unit.shape[0]) - self.taken
+        stop = min(max(start - self._unit.low[0], self._taken), self._unit.shape[0])
+        return range(self._taken, stop)
 
-    def take_values(self, out: Array) -> None:
-        """Fill (K, z, y, x) with the values of the next finished planes; they stay in the slab."""
+    def take_values(self, planes: range, out: Array) -> None:
+        """Fill finished planes of the unit's (K, z, y, x) with their values; they stay in the slab."""
         if self._values.is_fixed:
-            kernels.take_fixed(self._sums, self.taken, out)
+            kernels.take_fixed(self._sums, planes.start, planes.stop, out)
             return
         whole = out.dtype.kind in "ui"
         ends = np.iinfo(out.dtype) if whole else np.finfo(np.float32)
-        kernels.take_float(self._sums, self.taken, out, (float(ends.min), float(ends.max), whole))
+        limits = float(ends.min), float(ends.max), whole
+        kernels.take_float(self._sums, planes.start, planes.stop, out, limits)
 
-    def take_labels(self, out: Array, ids: Array, least: float) -> None:
-        """Fill (z, y, x) with the id of the strongest channel, 0 where none reaches `least`."""
-        kernels.label_fixed(self._sums, self.taken, out, ids, np.int32(self._values.level(least)))
+    def take_labels(self, planes: range, out: Array, ids: Array, least: float) -> None:
+        """Fill finished planes of (z, y, x) with the strongest channel's id; 0 where none reaches `least`."""
+        level = np.int32(self._values.level(least))
+        kernels.label_fixed(self._sums, planes.start, planes.stop, out, ids, level)
 
-    def take_masks(self, out: Array, least: float) -> None:
-        """Fill (K, z, y, x) with 1 where a channel reaches `least`, else 0."""
+    def take_masks(self, planes: range, out: Array, least: float) -> None:
+        """Fill finished planes of (K, z, y, x) with 1 where a channel reaches `least`, else 0."""
         level = self._values.level(least)
-        for plane in range(out.shape[1]):
-            slot = (self.taken + plane) % self._sums.shape[1]
+        for plane in planes:
+            slot = plane % self._sums.shape[1]
             np.greater_equal(self._sums[:, slot], level, out=out[:, plane], casting="unsafe")
 
-    def roll(self, planes: int) -> None:
-        """Go on by so many planes; what they held is forgotten."""
-        for plane in range(self.taken, self.taken + planes):
+    def roll(self, planes: range) -> None:
+        """Go on past planes that were taken; what they held is forgotten."""
+        for plane in planes:
             self._sums[:, plane % self._sums.shape[1]] = 0
-        self.taken += planes
+        self._taken = planes.stop

@@ -76,7 +76,10 @@ def create(
     ['s0', 's1', 's2', 'zarr.json']
     """
     place = Place.of(path)
-    files = _Files.of(place.name, shape, layout)
+    _create(place, _Files.of(place.name, shape, layout), overwrite=overwrite, resume=resume)
+
+
+def _create(place: Place, files: _Files, *, overwrite: bool, resume: bool) -> None:
     if _is_made(place, files, overwrite=overwrite, resume=resume):
         return
     with claimed(place, _UNFINISHED):
@@ -136,7 +139,8 @@ def create_labels(
     levels = _levels_below(Place.of(image), layout)
     layout = layout.model_copy(update={"levels": layout.levels or levels})
     labels = Place.of(image).join("labels")
-    create(str(labels.join(name)), shape=shape, layout=layout, overwrite=overwrite, resume=resume)
+    files = _Files.of(name, shape, layout, source="../../")
+    _create(labels.join(name), files, overwrite=overwrite, resume=resume)
     with claimed(labels, _LISTING):
         _list(labels, name, layout.version)
 
@@ -160,7 +164,9 @@ class _Files:
     version: str
 
     @classmethod
-    def of(cls, name: str, shape: Sequence[int], layout: VolumeLayout) -> _Files:
+    def of(
+        cls, name: str, shape: Sequence[int], layout: VolumeLayout, *, source: str | None = None
+    ) -> _Files:
         if len(shape) != 3 or min(shape) < 1 or (layout.is_flat and shape[0] != 1):
             wanted = "1, y, x for an image of one plane" if layout.is_flat else "z, y, x"
             raise SchemaError(f"shape {tuple(shape)}: expected the number of voxels along {wanted}")
@@ -183,6 +189,7 @@ class _Files:
             dtype=layout.dtype,
             classes=layout.classes if is_labels else None,
             method="mode" if is_labels else "mean",
+            source=source,
         )
         ours = {"shape": list(shape), "layout": layout.model_dump(mode="json")}
         return cls(arrays, {**group, _OURS: {**ours, "producer": f"voxloom {__version__}"}}, layout.version)

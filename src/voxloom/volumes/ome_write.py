@@ -24,6 +24,7 @@ def render(
     dtype: npt.DTypeLike = "uint8",
     classes: Mapping[int, str] | None = None,
     method: str = "",
+    source: str | None = "../../",
 ) -> dict[str, Any]:
     """Return the attributes of the group of an image, or of a label image.
 
@@ -38,6 +39,8 @@ def render(
         Names of values, for a label image; empty for one whose values are instances. None for an image.
     method
         How coarser levels were made, for instance "mean": the key ``type``.
+    source
+        Where the image of a label image lies, seen from it; None for one that lies by itself.
 
     Raises
     ------
@@ -62,7 +65,7 @@ def render(
             "rdefs": {"model": "greyscale" if len(image.channels) == 1 else "color"},
         }
     if classes is not None:
-        keys["image-label"] = _image_label(classes, image.version)
+        keys["image-label"] = _image_label(classes, image.version, source)
     return _placed(keys, image.version)
 
 
@@ -144,9 +147,10 @@ def _range(dtype: np.dtype[Any]) -> tuple[float, float]:
     return int(np.iinfo(dtype).min), int(np.iinfo(dtype).max)
 
 
-def _image_label(classes: Mapping[int, str], version: str) -> dict[str, Any]:
+def _image_label(classes: Mapping[int, str], version: str, source: str | None) -> dict[str, Any]:
     stated: dict[str, Any] = {"version": version} if version == "0.4" else {}
-    if classes:  # empty lists are not valid
-        stated["colors"] = [{"label-value": v, "rgba": [*colour_of(v), 255 if v else 0]} for v in classes]
+    # empty lists are not valid, and to some readers neither are missing colours
+    stated["colors"] = [{"label-value": v, "rgba": [*colour_of(v), 255 if v else 0]} for v in classes or (0,)]
+    if classes:
         stated["properties"] = [{"label-value": v, "class": name} for v, name in classes.items()]
-    return {**stated, "source": {"image": "../../"}}
+    return {**stated, "source": {"image": source}} if source else stated

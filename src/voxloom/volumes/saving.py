@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -23,6 +24,7 @@ except ImportError:  # pragma: no cover - Windows, where two processes must not 
 __all__ = ["claimed", "has_files", "remove_all", "saved", "write_file", "write_json"]
 
 _FAILURES = (ValueError, RuntimeError, OSError, OverflowError, NotImplementedError)
+_SYSTEM = re.compile(r": ([^:]+) \[os_error_code=")
 _NO_SPACE = ("no space left", "file too large", "quota", "resource_exhausted")
 
 
@@ -142,6 +144,10 @@ def _store(place: Place) -> Any:
 
 
 def _said(error: BaseException) -> str:
+    """Return what the system said, or else what TensorStore did, without where in its source."""
+    system = _SYSTEM.search(str(error))
+    if system:
+        return system[1]
     return str(error).split(" [source locations=")[0].split(" [tensorstore_spec=")[0].rstrip(".")
 
 

@@ -14,6 +14,7 @@ from voxloom.models import (
     DenoiserConfig,
     DiscriminatorConfig,
     LatentScale,
+    SegmenterConfig,
     UNetConfig,
     build_model,
 )
@@ -27,9 +28,13 @@ from voxloom.training import (
     Pix2PixObjective,
     RegressionLoss,
     RegressionObjective,
+    SegmentationLoss,
+    SegmentationObjective,
+    SegmentationPatches,
 )
 from voxloom.training import autoencoder as autoencoder_room
 from voxloom.training.objective import noise_for
+from voxloom.transforms import PatchValues, ValueAugment
 
 VAE = AutoencoderConfig(
     channels=(8, 8), num_res_blocks=1, norm_num_groups=4, latent_channels=2,
@@ -53,6 +58,35 @@ IMAGES = batch_of(image=(1, 16, 16))
 PAIRS = batch_of(target=(1, 16, 16), condition=(1, 16, 16))
 _latents = batch_of(target_mu=(2, 8, 8), target_sigma=(2, 8, 8), condition_mu=(2, 8, 8))
 LATENTS = replace(_latents, fields={**_latents.fields, "target_sigma": _latents["target_sigma"].abs() / 9})
+
+
+def bits(*shape, most, seed):
+    return torch.randint(
+        0, most, (3, *shape), generator=torch.Generator().manual_seed(seed), dtype=torch.uint8
+    )
+
+
+def patches_of(*size):
+    """Raw of the stored type, two classes of which some are unknown, and a sample of which all is."""
+    known = bits(1, *size, most=4, seed=3)
+    known[1] = 0
+    fields = {
+        "raw": bits(1, *size, most=255, seed=1),
+        "labels": bits(1, *size, most=4, seed=2) & known,
+        "labels_known": known,
+    }
+    return Batch(fields, ["a", "b", "c"], [4, 0, 2], epoch=1)
+
+
+def segmentation(dims=3, **settings):
+    classes, loss = ("mito", "er"), SegmentationLoss(**settings)
+    network = SegmenterConfig(
+        spatial_dims=dims, channels=(4, 8), num_res_units=1, out_channels=2 + loss.exclusive
+    )
+    fields = SegmentationPatches(
+        inputs=("raw",), target="labels", classes=classes, values=PatchValues(augment=ValueAugment())
+    )
+    return SegmentationObjective(network, loss, fields, seed=0)
 
 
 def vae(**settings):
@@ -95,6 +129,9 @@ OBJECTIVES = {
     "pix2pix plain": (
         lambda: Pix2PixObjective(UNET, JUDGE, Pix2PixLoss(adv_weight=0), data_range=4.0, seed=0), PAIRS,
     ),
+    "segmentation": (lambda: segmentation(class_weights={"er": 3.0}), patches_of(4, 8, 6)),
+    "segmentation exclusive": (lambda: segmentation(exclusive=True), patches_of(4, 8, 6)),
+    "segmentation 2D": (lambda: segmentation(dims=2, dice_weight=0), patches_of(8, 12)),
 }  # fmt: skip
 
 
@@ -109,7 +146,7 @@ def test_a_step_is_the_mean_over_its_samples(name):
     """So that accumulation and ranks change nothing."""
     make, batch = OBJECTIVES[name]
     objective = make()
-    clock = Clock(0, 100, 5)
+    batch, clock = objective.prepare(batch, 5, training=False), Clock(0, 100, 5)
     parts = [
         Batch(
             {n: t[i : i + 1] for n, t in batch.fields.items()},

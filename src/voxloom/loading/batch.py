@@ -135,7 +135,7 @@ class Batch:
             name: tensor for name, tensor in self.fields.items() if tensor.dtype != torch.int64
         }
         floats = {name: _as_float(tensor, scale=scale) for name, tensor in chosen.items()}
-        return self._with({**self.fields, **floats})
+        return self.with_fields({**self.fields, **floats})
 
     def take(self, number: int) -> Batch:
         """Return the first `number` samples, or all where there are fewer."""
@@ -152,9 +152,10 @@ class Batch:
         return self._map(torch.Tensor.pin_memory)
 
     def _map(self, function: Callable[[torch.Tensor], torch.Tensor]) -> Batch:
-        return self._with({name: function(tensor) for name, tensor in self.fields.items()})
+        return self.with_fields({name: function(tensor) for name, tensor in self.fields.items()})
 
-    def _with(self, fields: Mapping[str, torch.Tensor]) -> Batch:
+    def with_fields(self, fields: Mapping[str, torch.Tensor]) -> Batch:
+        """Return a batch of the same samples with these fields and no others."""
         batch = object.__new__(Batch)  # and not `replace`, which would ask for the keys
         batch.__dict__.update(self.__dict__, fields=fields)
         return batch

@@ -7,6 +7,11 @@ from voxloom.training.optim import Average, LearningRate
 from voxloom.training.pix2pix import Pix2PixLoss, Pix2PixObjective
 from voxloom.training.regression import RegressionLoss, RegressionObjective
 from voxloom.training.run import Run
+from voxloom.training.segmentation import (
+    SegmentationLoss,
+    SegmentationObjective,
+    SegmentationPatches,
+)
 from voxloom.training.settings import TrainSettings
 from voxloom.training.tracking import TRACKERS, Tracker
 from voxloom.training.trainer import Job, Trainer
@@ -27,6 +32,9 @@ __all__ = [
     "RegressionLoss",
     "RegressionObjective",
     "Run",
+    "SegmentationLoss",
+    "SegmentationObjective",
+    "SegmentationPatches",
     "Tracker",
     "TrainSettings",
     "Trainer",

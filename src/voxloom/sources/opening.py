@@ -6,6 +6,7 @@ import logging
 import os
 import re
 from collections.abc import Callable, Mapping
+from importlib import import_module
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -22,7 +23,7 @@ from voxloom.sources.webdataset import TarFolder
 
 __all__ = ["OpenAs", "open_source"]
 
-OpenAs = Literal["auto", "classes", "flat", "pairs", "store", "table", "tar", "older"]
+OpenAs = Literal["auto", "classes", "flat", "pairs", "store", "table", "tar", "older", "volume"]
 """How `open_source` reads what lies at a path; ``auto`` looks."""
 
 StrPath = str | os.PathLike[str]
@@ -31,13 +32,14 @@ _log = logging.getLogger(__name__)
 
 _SHOWN = 200  # letters of a path that a message shows
 _MASKS = re.compile(r"(masks?|labels?|annotations?|segmentations?)([-_ ].*)?", re.IGNORECASE)
+_OF_ZARR = ("zarr.json", ".zgroup", ".zarray", ".zattrs")
 _PARTS = {"train", "training", "val", "valid", "validation", "test", "testing", "eval"}
 
 
 def open_source(
     path: StrPath, *, layout: OpenAs = "auto", fields: Mapping[str, str] | None = None, verify: bool = False
 ) -> Source:
-    """Open a store, a folder of images, a table or tars; `voxloom.open` is this function.
+    """Open a store, a folder of images, a table, tars or a volume; `voxloom.open` is this function.
 
     Parameters
     ----------
@@ -47,8 +49,9 @@ def open_source(
         What it is: ``store``; ``classes``, a folder for each class; ``flat``, images in one folder;
         ``pairs``, folders whose files belong together by their stems, such as images and masks, or target
         and condition; ``table``, a CSV, TSV or Parquet file;
-        ``tar``, WebDataset's shards; ``older``, a folder of the Dataset Conversion Library. ``auto`` looks,
-        and refuses what could be meant in two ways.
+        ``tar``, WebDataset's shards; ``older``, a folder of the Dataset Conversion Library; ``volume``, an
+        OME-Zarr, whose slices along z are the samples (see `voxloom.sources.volume_view` for tiles and other
+        axes). ``auto`` looks, and refuses what could be meant in two ways.
     fields
         For pairs, the folder of each field below `path`, for instance ``{"image": "jpg", "mask": "png"}``.
     verify
@@ -81,6 +84,8 @@ def open_source(
     >>> list(open_source(root)[0]), list(open_source(root / "cat")[0])
     (['image', 'label'], ['image'])
     """
+    if layout in ("auto", "volume") and "://" in str(path) and fields is None:
+        return _volume(path)
     path = Path(path)
     if layout not in get_args(OpenAs):
         known = ", ".join(get_args(OpenAs))
@@ -98,12 +103,19 @@ def open_source(
     return _pairs(path, fields) if found == "pairs" else _OPENERS[found](path)
 
 
+def _volume(path: StrPath) -> Source:
+    # By its name: what reads volumes is an extra, and nobody else should need it.
+    source: Source = import_module("voxloom.sources.volume_view").open_slices(path)
+    return source
+
+
 _OPENERS: dict[str, Callable[[Path], Source]] = {
     "classes": class_folder,
     "flat": flat_folder,
     "table": table,
     "tar": TarFolder,
     "older": OlderFolder,
+    "volume": _volume,
 }
 
 
@@ -115,6 +127,8 @@ def _looked_up(path: Path) -> str:
         return "store"
     if is_older(path):
         return "older"
+    if any((path / name).is_file() for name in _OF_ZARR):
+        return "volume"
     names = sorted(entry.name for entry in path.iterdir() if not entry.name.startswith("."))
     tars = [name for name in names if name.lower().endswith(".tar")]
     tables = [name for name in names if name.lower().endswith(TABLE_SUFFIXES)]

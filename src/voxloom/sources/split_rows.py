@@ -222,19 +222,19 @@ def followed(row: SplitRow) -> list[SplitRow]:
     if not any(map(_wild, paths)):
         return [row]
     if not isinstance(row.raw, str) or len(row.gt) > 1:
-        raise DataError(f"{row.origin}: expected no wildcards where a row names several volumes: {paths}")
-    pairs = _pairs(row.raw, row.gt[0] if row.gt else "", row.origin)
+        raise DataError(f"expected no wildcards where a row names several volumes: {paths}")
+    pairs = _pairs(row.raw, row.gt[0] if row.gt else "")
     return [replace(row, raw=raw, gt=(gt,) if gt else ()) for raw, gt in pairs]
 
 
-def _pairs(raw: str, gt: str, origin: str) -> Iterator[tuple[str, str]]:
+def _pairs(raw: str, gt: str) -> Iterator[tuple[str, str]]:
     """Yield raw and labels that belong together: what the wildcards stand for is the same in both.
 
     Where one of them has more wildcards, those after the common ones are free: one raw volume may have
     many crops.
     """
-    raws = _matches(raw, origin)
-    gts = _matches(gt, origin) if gt else {(): ""}
+    raws = _matches(raw)
+    gts = _matches(gt) if gt else {(): ""}
     used = set()
     for one, path in raws.items():
         for other, labels in gts.items():
@@ -244,12 +244,12 @@ def _pairs(raw: str, gt: str, origin: str) -> Iterator[tuple[str, str]]:
                 yield path, labels
     if left := [path for path in (*raws.values(), *gts.values()) if path not in used]:
         raise DataError(
-            f"{origin}: {left[0]} has no partner ({len(left)} have none): expected that the wildcards of raw "
+            f"{left[0]} has no partner ({len(left)} have none): expected that the wildcards of raw "
             f"and labels stand for the same names. Raw: {raw}. Labels: {gt}."
         )
 
 
-def _matches(path: str, origin: str) -> dict[tuple[str, ...], str]:
+def _matches(path: str) -> dict[tuple[str, ...], str]:
     """Return the paths that a path with wildcards finds, by what each wildcard stands for; sorted.
 
     ``*`` and ``?`` stand for what they do in a shell, within one name. Brackets name classes; what
@@ -277,7 +277,7 @@ def _matches(path: str, origin: str) -> dict[tuple[str, ...], str]:
         if match := pattern.fullmatch(each):
             captured[match.groups()] = each + tail
     if not captured:
-        raise MissingDataError(f"{origin}: {path}: nothing is there. Expected at least one volume.")
+        raise MissingDataError(f"{path}: nothing is there. Expected at least one volume.")
     return captured
 
 

@@ -2,29 +2,183 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import logging
+import os
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple
 
-from voxloom.volumes.labels import Labels
-from voxloom.volumes.volume import Volume
+from voxloom.amounts import counted
+from voxloom.errors import MissingDataError
+from voxloom.sources.split_opening import Found, open_rows
+from voxloom.sources.split_rows import Part, SplitRow, rows_from_csv, rows_from_dict
+from voxloom.sources.volume_dataset import Dataset
+from voxloom.volumes.classes import Classes
 
-__all__ = ["Dataset"]
+__all__ = ["Dataset", "OpenedSplit", "Skipped", "VolumeSplit"]
+
+logger = logging.getLogger(__name__)
+
+
+class Skipped(NamedTuple):
+    """A dataset that was left out."""
+
+    origin: str
+    """Where it is written down."""
+    reason: str
+    """Why."""
+
+
+class OpenedSplit(NamedTuple):
+    """The datasets of a split."""
+
+    train: list[Dataset]
+    """Those to learn from."""
+    validation: list[Dataset]
+    """Those to measure on."""
+    skipped: list[Skipped]
+    """Those that could not be read."""
 
 
 @dataclass(frozen=True)
-class Dataset:
-    """One row of a split, opened.
+class VolumeSplit:
+    """Pairs of raw volumes and labels, some to learn from and some to measure on.
 
     Attributes
     ----------
-    name
-        What it is called in keys and messages.
-    raw
-        The volume of each input.
-    labels
-        What was annotated; None where nothing was.
+    rows
+        As they are written down.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> from tempfile import mkdtemp
+    >>> import numpy as np
+    >>> from voxloom.testing.volumes import phantom, write_classes, write_volume
+    >>> root = Path(mkdtemp())
+    >>> for number in (1, 2):
+    ...     _ = write_volume(root / f"{number}/em.zarr", phantom((8, 8, 8)))
+    ...     _ = write_classes(root / f"{number}/gt.zarr", {"mito": np.ones((8, 8, 8), np.uint8)})
+    >>> _ = (root / "split.csv").write_text('''split,raw,gt
+    ... train,1/em.zarr,"1/gt.zarr/[mito,er]"
+    ... validate,2/em.zarr,"2/gt.zarr/[mito]"
+    ... ''')
+    >>> split = VolumeSplit.from_csv(root / "split.csv").open(Classes(names=("mito",)))
+    >>> split.train[0].name, split.train[0].labels.annotated, len(split.validation)
+    ('1/gt.zarr', frozenset({'mito'}), 1)
     """
 
-    name: str
-    raw: Mapping[str, Volume]
-    labels: Labels | None = None
+    rows: Sequence[SplitRow]
+
+    @classmethod
+    def from_csv(cls, path: str | os.PathLike[str]) -> VolumeSplit:
+        """Return the split that a CSV names.
+
+        Each line has the cells ``split, raw_path, raw_dataset, gt_path, gt_dataset``, or ``split, raw,
+        gt``, or ``split, raw``; a header with these names may change their order, and lines that begin
+        with ``#`` are comments. Splits that begin with ``train`` train, those that begin with ``val``
+        validate. Paths are relative to the file. The classes of labels stand in brackets, and the cell in
+        quotes: ``"labels/[mito,er]"``. The wildcards ``*`` and ``?`` in raw and labels stand for the
+        same names: ``*/em.zarr`` and ``*/gt.zarr``; where labels have more of them, a raw volume has
+        several crops.
+
+        Raises
+        ------
+        MissingDataError
+            If the file is not there or has no row.
+        DataError
+            If it is no CSV, or a row has another number of cells; it names the row.
+        ConfigError
+            If a split or a column has an unknown name; it names the nearest.
+        """
+        return cls(tuple(rows_from_csv(path)))
+
+    @classmethod
+    def from_dict(
+        cls, datasets: Mapping[str, Sequence[Mapping[str, Any]]], *, base: str | os.PathLike[str] = "."
+    ) -> VolumeSplit:
+        """Return the split ``{"train": [{"raw": ..., "gt": ...}], "validate": [...]}``.
+
+        Parameters
+        ----------
+        datasets
+            `raw` is a path, or one for each input by name; `gt` is a path or several, or left out.
+        base
+            The folder that relative paths are relative to.
+        """
+        return cls(tuple(rows_from_dict(datasets, base=base)))
+
+    def open(
+        self,
+        classes: Classes | None = None,
+        *,
+        inputs: Sequence[str] = ("raw",),
+        on_error: Literal["raise", "skip"] = "raise",
+        **options: Any,
+    ) -> OpenedSplit:
+        """Open all volumes, the requests of all in flight at once; nothing but metadata is read.
+
+        Parameters
+        ----------
+        classes
+            What labels are about; volumes of other classes stay closed. None for all that there are.
+        inputs
+            Names of the inputs; each is the row's raw volume, or the one that the row has by that name.
+        on_error
+            What to do with a dataset that cannot be read or used: raise, with its row, or leave it out,
+            warn, and list it.
+        **options
+            As `Volume.open` takes them: unit, spacing, strict.
+
+        Raises
+        ------
+        DataError
+            If a dataset cannot be read or used (see `check_dataset`), or none of a part can.
+        """
+        found, skipped = open_rows(self.rows, classes, inputs=inputs, options=options)
+        if skipped and on_error == "raise":
+            raise skipped[0][1]
+        listed = [Skipped(row.origin, str(error)) for row, error in skipped]
+        _tell(listed, len(found) + len(listed))
+        _tell_twice(found)
+        opened = OpenedSplit(_part("train", found), _part("validation", found), listed)
+        self._check_left(opened)
+        _tell_unannotated(opened.train, classes)
+        return opened
+
+    def _check_left(self, opened: OpenedSplit) -> None:
+        wanted = {row.part for row in self.rows}
+        if opened.skipped and (not opened.train or (not opened.validation and "validation" in wanted)):
+            which = "validation" if opened.train else "train"
+            raise MissingDataError(
+                f"no dataset of the {which} part can be used; the first reason: {opened.skipped[0].reason}"
+            )
+
+
+def _part(part: Part, found: Iterable[Found]) -> list[Dataset]:
+    return [dataset for row, dataset in found if row.part == part]
+
+
+def _tell(skipped: Sequence[Skipped], total: int) -> None:
+    if skipped:
+        logger.warning(
+            "left out %d of %s: %s",
+            len(skipped),
+            counted(total, "dataset"),
+            "; ".join(each.reason for each in skipped),
+        )
+
+
+def _tell_twice(found: Sequence[Found]) -> None:
+    """Warn where a dataset trains and validates: what is measured on it says little."""
+    train = {(str(row.raw), row.gt): row.origin for row, _ in found if row.part == "train"}
+    for row, dataset in found:
+        if row.part == "validation" and (origin := train.get((str(row.raw), row.gt))):
+            logger.warning("%s validates (%s) and trains (%s)", dataset.name, row.origin, origin)
+
+
+def _tell_unannotated(train: Sequence[Dataset], classes: Classes | None) -> None:
+    annotated = {name for dataset in train if dataset.labels for name in dataset.labels.annotated}
+    missing = [name for name in (classes.names if classes else ()) if name not in annotated]
+    if missing and annotated:
+        logger.warning("no dataset to learn from has annotations of: %s", ", ".join(missing))

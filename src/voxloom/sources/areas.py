@@ -1,0 +1,159 @@
+"""Where in a dataset patches may lie: its voxels at a spacing, and the centres that keep all arrays within."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+from voxloom.errors import SchemaError
+from voxloom.geometry import AXES, Box, Grid, PatchSpec, Point
+from voxloom.sources.locations import Smaller
+from voxloom.sources.volume_dataset import Dataset, span
+from voxloom.volumes.volume import Volume
+
+__all__ = ["centers_in", "voxels_in"]
+
+_SLACK = 1e-3  # of a voxel
+
+
+def voxels_in(dataset: Dataset, spec: PatchSpec, *, name: str | None = None) -> Grid:
+    """Return the voxels of a dataset that tiles have to cover, at the spacing of a patch.
+
+    They are those of the level that has this spacing, so that tiles are copies of it; where none has,
+    they fill the same box. Where there are labels, it is what raw and labels share.
+
+    Parameters
+    ----------
+    dataset
+        What is tiled.
+    spec
+        The tile.
+    name
+        Of the input whose voxels count; None for the first one.
+
+    Raises
+    ------
+    SchemaError
+        If raw and labels share not even a voxel.
+    """
+    grid = _grid_of(_volume(dataset, name), spec.spacing)
+    boxes = [volume.bounding_box for volume in dataset.raw.values()]
+    if dataset.labels is not None and dataset.labels.box is not None:
+        boxes.append(dataset.labels.box)
+    low, high = grid.box.low, grid.box.high
+    for box in boxes:
+        low, high = _max(low, box.low), _min(high, box.high)
+    first = [math.ceil(i + 0.5 - _SLACK) for i in grid.index(low)]
+    last = [math.floor(i - 0.5 + _SLACK) for i in grid.index(high)]
+    z, y, x = (b - a + 1 for a, b in zip(first, last, strict=True))
+    if min(z, y, x) < 1:
+        raise SchemaError(
+            f"{dataset.name}: raw and labels share less than a voxel of {spec.spacing} nm: "
+            f"{span(Box(low, high))} (z, y, x, nm). Take a finer spacing."
+        )
+    return Grid((z, y, x), grid.spacing, grid.world(first))
+
+
+def centers_in(
+    dataset: Dataset,
+    inputs: Mapping[str, PatchSpec],
+    targets: Mapping[str, PatchSpec] | None = None,
+    *,
+    smaller: Smaller = "center",
+) -> Grid:
+    """Return the centres about which each array of a sample lies within its volume.
+
+    They lie such that the finest array falls on voxels, so that a plain crop of it is a copy.
+
+    Parameters
+    ----------
+    dataset
+        What patches are drawn from.
+    inputs
+        The patch of each raw array.
+    targets
+        The patch of each array of labels: it lies in the box that all labels share.
+    smaller
+        Along an axis where no centre keeps all arrays within, take the middle (patches stand out and
+        are padded), or refuse.
+
+    Raises
+    ------
+    SchemaError
+        If that is refused; if there is no input.
+
+    Examples
+    --------
+    >>> from tempfile import mkdtemp
+    >>> from voxloom.testing.volumes import phantom, write_volume
+    >>> volume = Volume.open(write_volume(mkdtemp(), phantom((8, 40, 40))))  # of 8 nm
+    >>> specs = {"raw": PatchSpec(shape=(8, 16, 16), spacing=(8, 8, 8)),
+    ...          "far": PatchSpec(shape=(4, 16, 16), spacing=(16, 16, 16))}
+    >>> centers_in(Dataset("a", {"raw": volume, "far": volume}), specs)
+    Grid(shape=(1, 9, 9), spacing=(8.0, 8.0, 8.0), origin=(28.0, 124.0, 124.0))
+    """
+    if not inputs:
+        raise SchemaError("centres of no input: expected the patch of at least one")
+    name, spec = min(inputs.items(), key=lambda item: math.prod(item[1].spacing))
+    grid = _grid_of(dataset.raw[name], spec.spacing)
+    first = grid.world([(n - 1) / 2 for n in spec.shape])
+    boxes = [(key, dataset.raw[key].bounding_box, each.size) for key, each in inputs.items()]
+    if targets and dataset.labels is not None and dataset.labels.box is not None:
+        boxes += [(key, dataset.labels.box, each.size) for key, each in targets.items()]
+    allowed = [_along(axis, boxes, smaller) for axis in range(3)]
+    lattice = Grid((1, 1, 1), grid.spacing, first)
+    begin = lattice.index([low for low, _ in allowed])
+    end = lattice.index([high for _, high in allowed])
+    starts, counts = zip(*(_whole(a, b) for a, b in zip(begin, end, strict=True)), strict=True)
+    z, y, x = counts
+    return Grid((z, y, x), grid.spacing, lattice.world(starts))
+
+
+def _along(axis: int, boxes: list[tuple[str, Box, Point]], smaller: Smaller) -> tuple[float, float]:
+    """Return the lowest and the highest centre along an axis; one and the same where nothing fits."""
+    low = max(box.low[axis] + size[axis] / 2 for _, box, size in boxes)
+    high = min(box.high[axis] - size[axis] / 2 for _, box, size in boxes)
+    if low <= high + 1e-6 * (1 + abs(high)):
+        return low, max(low, high)
+    if smaller == "refuse":
+        told = "; ".join(
+            f"{name} of {size[axis]:g} nm in {box.low[axis]:g} to {box.high[axis]:g}"
+            for name, box, size in boxes
+        )
+        raise SchemaError(
+            f"no centre along {AXES[axis]} keeps all patches within their volumes: {told}. Take smaller "
+            'patches, or smaller="center" to pad.'
+        )
+    shared = max(box.low[axis] for _, box, _ in boxes), min(box.high[axis] for _, box, _ in boxes)
+    return (sum(shared) / 2,) * 2
+
+
+def _whole(begin: float, end: float) -> tuple[int, int]:
+    """Return first and number of the whole numbers between two; the nearest one where there is none."""
+    first, last = math.ceil(begin - _SLACK), math.floor(end + _SLACK)
+    return (first, last - first + 1) if first <= last else (round((begin + end) / 2 - _SLACK), 1)
+
+
+def _grid_of(volume: Volume, spacing: Point) -> Grid:
+    """Return the voxels of the level of a spacing, or made-up ones that fill the volume."""
+    for level in volume.levels:
+        if all(abs(a - b) <= _SLACK * b for a, b in zip(level.grid.spacing, spacing, strict=True)):
+            return level.grid
+    box = volume.bounding_box
+    z, y, x = (max(1, round(e / s)) for e, s in zip(box.size, spacing, strict=True))
+    low_z, low_y, low_x = (low + s / 2 for low, s in zip(box.low, spacing, strict=True))
+    return Grid((z, y, x), spacing, (low_z, low_y, low_x))
+
+
+def _volume(dataset: Dataset, name: str | None) -> Volume:
+    return next(iter(dataset.raw.values())) if name is None else dataset.raw[name]
+
+
+def _max(one: Point, other: Point) -> Point:
+    z, y, x = map(max, one, other)
+    return (z, y, x)
+
+
+def _min(one: Point, other: Point) -> Point:
+    z, y, x = map(min, one, other)
+    return (z, y, x)

@@ -1,0 +1,71 @@
+"""One dataset of a split: raw volumes, and what was annotated in them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from voxloom.errors import SchemaError, VolumeMetadataError
+from voxloom.geometry import Box
+from voxloom.volumes.classes import Classes
+from voxloom.volumes.labels import Labels
+from voxloom.volumes.volume import Volume
+
+__all__ = ["Dataset", "check_dataset", "span"]
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """One row of a split, opened.
+
+    Attributes
+    ----------
+    name
+        What it is called in keys and messages.
+    raw
+        The volume of each input.
+    labels
+        What was annotated; None where nothing was.
+    """
+
+    name: str
+    raw: Mapping[str, Volume]
+    labels: Labels | None = None
+
+
+def check_dataset(dataset: Dataset, classes: Classes | None = None) -> None:
+    """Complain about what could never train: labels elsewhere than raw, or of fractions, or of no class.
+
+    Raises
+    ------
+    SchemaError
+        If labels are no integers, or none of the classes is annotated.
+    VolumeMetadataError
+        If raw and labels share no volume.
+    """
+    if dataset.labels is None:
+        return
+    if classes is not None and not dataset.labels.annotated & set(classes.all_names):
+        raise SchemaError(f"none of the classes {', '.join(classes.all_names)} is annotated in its labels")
+    for volume in dataset.labels.volumes:
+        if volume.dtype.kind not in "iub":
+            raise SchemaError(
+                f"labels {volume.path} hold {volume.dtype}: expected integers, ids or 0 and 1. For fractions "
+                "decide first what belongs to the class, as in (values > 0.5).astype('uint8')."
+            )
+        for raw in dataset.raw.values():
+            if raw.bounding_box & volume.bounding_box is None:
+                raise VolumeMetadataError(_apart(raw, volume))
+
+
+def _apart(raw: Volume, labels: Volume) -> str:
+    one, other = raw.bounding_box, labels.bounding_box
+    return (
+        f"{raw.path} and its labels {labels.path} share no volume: raw lies in {span(one)}, labels in "
+        f"{span(other)} (z, y, x, nm). Look at the translations and units of both."
+    )
+
+
+def span(box: Box) -> str:
+    """Return where a box lies, for messages."""
+    return " x ".join(f"{low:g} to {high:g}" for low, high in zip(box.low, box.high, strict=True))

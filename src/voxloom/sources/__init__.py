@@ -1,5 +1,10 @@
 """Anything that can be read: files in folders, tables and tars, images of stores, and parts of them."""
 
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from voxloom.sources.balanced import Balanced
 from voxloom.sources.blocks import Block, Blocks
 from voxloom.sources.columns import Files, Values
@@ -18,11 +23,26 @@ from voxloom.sources.tiles import Tiled
 from voxloom.sources.webdataset import TarFolder
 from voxloom.sources.write import write_image, write_png
 
+if TYPE_CHECKING:  # these need the extra "volumes": they load when they are used
+    from voxloom.sources.patches import PatchOptions, PatchSource
+    from voxloom.sources.volume_split import Dataset, VolumeSplit
+    from voxloom.sources.volume_view import slices, tiles
+
+_OF_VOLUMES = {
+    "Dataset": "volume_split",
+    "PatchOptions": "patches",
+    "PatchSource": "patches",
+    "VolumeSplit": "volume_split",
+    "slices": "volume_view",
+    "tiles": "volume_view",
+}
+
 __all__ = [
     "SUFFIXES",
     "Balanced",
     "Block",
     "Blocks",
+    "Dataset",
     "DatasetSource",
     "FieldStatistics",
     "FileSource",
@@ -34,6 +54,8 @@ __all__ = [
     "OlderFolder",
     "PairFolder",
     "Parts",
+    "PatchOptions",
+    "PatchSource",
     "Random",
     "ReadPolicy",
     "Split",
@@ -41,6 +63,7 @@ __all__ = [
     "TarFolder",
     "Tiled",
     "Values",
+    "VolumeSplit",
     "centers_of",
     "class_folder",
     "describe",
@@ -50,10 +73,22 @@ __all__ = [
     "paired_folders",
     "read_image",
     "readable",
+    "slices",
     "split_by_fraction",
     "stem_of",
     "subset",
     "table",
+    "tiles",
     "write_image",
     "write_png",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _OF_VOLUMES:
+        raise AttributeError(f"module 'voxloom.sources' has no attribute {name!r}")
+    return getattr(import_module(f"voxloom.sources.{_OF_VOLUMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

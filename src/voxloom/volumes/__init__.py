@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:  # what type checkers and editors see; at run time names load when they are used
     from voxloom.volumes.class_cells import ClassCells, ClassIndex, class_weights
+    from voxloom.volumes.classes import Classes
     from voxloom.volumes.creation import create, create_labels
     from voxloom.volumes.description import Level
     from voxloom.volumes.engine import set_cache
     from voxloom.volumes.index import class_index, class_indexes
     from voxloom.volumes.index_cache import cache_folder
+    from voxloom.volumes.labels import Labels
     from voxloom.volumes.layout import VolumeLayout
     from voxloom.volumes.place import Place
     from voxloom.volumes.volume import Volume
@@ -20,6 +22,8 @@ if TYPE_CHECKING:  # what type checkers and editors see; at run time names load 
 _HOME = {
     "ClassCells": "class_cells",
     "ClassIndex": "class_cells",
+    "Classes": "classes",
+    "Labels": "labels",
     "Level": "description",
     "Place": "place",
     "Volume": "volume",
@@ -41,6 +45,8 @@ _HOME = {
 __all__ = [
     "ClassCells",
     "ClassIndex",
+    "Classes",
+    "Labels",
     "Level",
     "Place",
     "Volume",

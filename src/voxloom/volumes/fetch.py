@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import tensorstore as ts
@@ -17,7 +16,22 @@ from voxloom.volumes.placement import Copy, Window
 if TYPE_CHECKING:
     from voxloom.volumes.volume import Volume
 
-__all__ = ["Fetch", "fetch_copy", "fetch_windows"]
+__all__ = ["Fetch", "Part", "Stored", "fetch_copy", "fetch_windows"]
+
+
+class Stored(NamedTuple):
+    """One level of a volume, and its TensorStore view (c, z, y, x)."""
+
+    volume: Volume
+    level: int
+    view: Any
+
+
+class Part(NamedTuple):
+    """A part of a buffer, along z, y, x of the buffer, and the reads that fill it."""
+
+    within: Window
+    reads: Sequence[tuple[Any, Stored, Window]]
 
 
 @dataclass(frozen=True)
@@ -27,69 +41,108 @@ class Fetch:
     Attributes
     ----------
     buffer
-        The voxels, once `wait` has returned; what no window holds is not set.
+        The voxels; outside of the parts it is not set, or holds the fill value of a copy.
     first
         Index of its first voxel along z, y, x in the level.
+    parts
+        What is read.
     """
 
-    volume: Volume
-    level: int
     buffer: Array
     first: tuple[int, int, int]
-    futures: Sequence[tuple[Any, Window]]
+    parts: Sequence[Part]
 
-    def wait(self) -> Array:
-        """Return the buffer when it is filled.
+    def arrivals(self) -> Iterator[Window]:
+        """Yield each part of the buffer when it is filled.
 
         Raises
         ------
         VolumeReadError
             If a read failed: names the volume, the level and the voxels.
         """
-        for future, window in self.futures:
-            engine.finish(future, partial(self._what, window))
+        for within, reads in self.parts:
+            for future, stored, window in reads:
+                engine.finish(future, lambda stored=stored, window=window: _what(stored, window))  # type: ignore[misc]
+            yield within
+
+    def wait(self) -> Array:
+        """Return the buffer when all of it is filled; raises as `arrivals` does."""
+        for _ in self.arrivals():
+            pass
         return self.buffer
 
-    def _what(self, window: Window) -> str:
-        box = ", ".join(f"{part.start}:{part.stop}" for part in window)
-        return f"{self.volume.path}: level {self.level}, voxels [{box}] (z, y, x) cannot be read"
 
+def fetch_windows(arrays: Sequence[Stored], whole: Window, windows: Sequence[Window]) -> Fetch:
+    """Begin to read windows of a box of voxels, of arrays on one grid and of one type, into one buffer.
 
-def fetch_windows(volume: Volume, level: int, whole: Window, parts: Iterable[Window]) -> Fetch:
-    """Begin to read parts of a box of voxels into one buffer."""
-    source = volume.array(level)
-    shape = (source.shape[0], *(part.stop - part.start for part in whole))
+    Parameters
+    ----------
+    arrays
+        Their channels follow each other in the buffer.
+    whole
+        The box.
+    windows
+        Parts of the box; they do not overlap.
+    """
     first = (whole[0].start, whole[1].start, whole[2].start)
-    buffer = np.empty(shape, source.dtype.numpy_dtype)
-    futures = []
-    for part in parts:
-        there = tuple(slice(s.start - a, s.stop - a) for s, a in zip(part, first, strict=True))
-        futures.append((_begin(source[(slice(None), *part)], buffer[(slice(None), *there)]), part))
-    return Fetch(volume, level, buffer, first, futures)
+    shape = [part.stop - part.start for part in whole]
+    buffer = _buffer(arrays, shape)
+    target = ts.array(buffer)
+    parts = []
+    for window in windows:
+        z, y, x = (slice(s.start - a, s.stop - a) for s, a in zip(window, first, strict=True))
+        reads = [
+            (
+                target[channels, z, y, x].write(_moved(stored.view[:, *window], (z, y, x), channels)),
+                stored,
+                window,
+            )
+            for stored, channels in _layers(arrays)
+        ]
+        parts.append(Part((z, y, x), reads))
+    return Fetch(buffer, first, parts)
 
 
-def fetch_copy(volume: Volume, level: int, copy: Copy, *, shape: Sequence[int], fill: Any) -> Fetch:
+def fetch_copy(arrays: Sequence[Stored], copy: Copy, *, shape: Sequence[int], fill: Any) -> Fetch:
     """Begin to read a patch voxel by voxel, right into place; what the level has not is filled."""
-    source = volume.array(level)
-    buffer = np.empty((source.shape[0], *shape), source.dtype.numpy_dtype)
-    there, here, turned = [slice(None)], [slice(None)] * 4, [slice(None)]
-    for place, start, step, count in zip(copy.axes, copy.start, copy.step, shape, strict=True):
-        begin, end = _met(start, step, count, volume.levels[level].grid.shape[place])
-        there.append(slice(begin, end))
+    buffer = _buffer(arrays, shape)
+    extents = arrays[0].view.shape[1:]
+    there, here, turned = [slice(None)] * 3, [slice(None)] * 3, [slice(None)] * 3
+    for axis, (place, start, step) in enumerate(zip(copy.axes, copy.start, copy.step, strict=True)):
+        begin, end = _met(start, step, shape[axis], extents[place])
+        there[axis] = slice(begin, end)
         ends = start + step * begin, start + step * (end - 1)
-        here[1 + place] = slice(min(ends), max(ends) + 1, abs(step))
-        turned.append(slice(None, None, 1 if step > 0 else -1))
-    _fill_around(buffer, there, fill)
-    inner = buffer[tuple(there)]
-    if not inner.size:
-        return Fetch(volume, level, buffer, (0, 0, 0), [])
+        here[place] = slice(min(ends), max(ends) + 1, abs(step))
+        turned[axis] = slice(None, None, 1 if step > 0 else -1)
+    within = (there[0], there[1], there[2])
+    _fill_around(buffer, within, fill)
+    if any(part.stop <= part.start for part in within):
+        return Fetch(buffer, (0, 0, 0), [])
     order = [0, *(1 + copy.axes.index(axis) for axis in range(3))]
-    future = _begin(source[tuple(here)], inner[tuple(turned)].transpose(order))
-    return Fetch(volume, level, buffer, (0, 0, 0), [(future, (here[1], here[2], here[3]))])
+    target = buffer[:, *within][:, *turned].transpose(order)
+    window = (here[0], here[1], here[2])
+    reads = [
+        (ts.array(target[channels]).write(stored.view[:, *window].translate_to[0, 0, 0, 0]), stored, window)
+        for stored, channels in _layers(arrays)
+    ]
+    return Fetch(buffer, (0, 0, 0), [Part(within, reads)])
 
 
-def _begin(source: Any, target: Array) -> Any:
-    return ts.array(target).write(source.translate_to[0, 0, 0, 0])
+def _buffer(arrays: Sequence[Stored], shape: Sequence[int]) -> Array:
+    channels = sum(stored.view.shape[0] for stored in arrays)
+    return np.empty((channels, *shape), arrays[0].view.dtype.numpy_dtype)
+
+
+def _layers(arrays: Sequence[Stored]) -> Iterator[tuple[Stored, slice]]:
+    """Yield each array with its channels in the buffer."""
+    first = 0
+    for stored in arrays:
+        yield stored, slice(first, first + stored.view.shape[0])
+        first += stored.view.shape[0]
+
+
+def _moved(view: Any, there: Window, channels: slice) -> Any:
+    return view.translate_to[channels.start, there[0].start, there[1].start, there[2].start]
 
 
 def _met(start: int, step: int, count: int, extent: int) -> tuple[int, int]:
@@ -100,10 +153,15 @@ def _met(start: int, step: int, count: int, extent: int) -> tuple[int, int]:
     return (begin, end) if begin < end else (0, 0)
 
 
-def _fill_around(buffer: Array, inner: Sequence[slice], fill: Any) -> None:
-    """Set what lies outside a part of an array, axis by axis; the part itself is not touched."""
-    rest = [slice(None)] * buffer.ndim
-    for axis in range(1, buffer.ndim):
-        for outside in (slice(0, inner[axis].start), slice(inner[axis].stop, None)):
+def _fill_around(buffer: Array, within: Window, fill: Any) -> None:
+    """Set what lies outside a part of a buffer, axis by axis; the part itself is not touched."""
+    rest = [slice(None)] * 4
+    for axis, part in enumerate(within, 1):
+        for outside in (slice(0, part.start), slice(part.stop, None)):
             buffer[(*rest[:axis], outside)] = fill
-        rest[axis] = inner[axis]
+        rest[axis] = part
+
+
+def _what(stored: Stored, window: Window) -> str:
+    box = ", ".join(f"{part.start}:{part.stop}" for part in window)
+    return f"{stored.volume.path}: level {stored.level}, voxels [{box}] (z, y, x) cannot be read"

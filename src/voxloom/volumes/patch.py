@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -12,14 +11,14 @@ import numpy as np
 from voxloom.errors import SchemaError, VolumeReadError
 from voxloom.geometry import PatchSpec, Point, Pose
 from voxloom.sample import Array
-from voxloom.volumes.fetch import Fetch, fetch_copy, fetch_windows
+from voxloom.volumes.fetch import Fetch, Stored, fetch_copy, fetch_windows
 from voxloom.volumes.placement import Copy, Placement, Window
 from voxloom.volumes.sampling import find_inside, sample_linear, sample_nearest
 
 if TYPE_CHECKING:
     from voxloom.volumes.volume import Volume
 
-__all__ = ["PendingPatch", "Reading", "begin_patch", "spacing_along"]
+__all__ = ["AS_IS", "PendingPatch", "Reading", "begin_box", "begin_patch", "spacing_along", "stored_for"]
 
 Interpolation = Literal["linear", "cubic", "nearest"]
 Outside = Literal["pad", "mirror", "refuse"]
@@ -46,6 +45,7 @@ class Reading:
 
 
 AS_IS = Pose()
+_PAIR = (0, 1)  # linear and nearest look at the voxel just below a place, and the next
 _DEFAULT = Reading()
 
 
@@ -158,16 +158,31 @@ def begin_patch(
     SchemaError
         If the fill value is none of the volume's element type.
     """
-    level = volume.level_for(spacing_along(spec, pose))
-    grid = volume.levels[level].grid
+    stored = stored_for(volume, spec, pose)
+    grid = volume.levels[stored.level].grid
     placement = Placement.of(spec, center, pose, grid)
     whole = placement.within(grid.shape)
     if how.outside == "refuse" and not whole:
-        raise VolumeReadError(_stands_out(volume, level, placement))
+        raise VolumeReadError(_stands_out(stored, placement))
     copy = placement.as_copy(nearest=how.interpolation == "nearest")
-    begin = partial(_begin_mirrored if how.outside == "mirror" and not whole else _begin, volume, level)
-    fetch, finish = begin(placement, copy, how)
+    begin = _begin_mirrored if how.outside == "mirror" and not whole else _begin
+    fetch, finish = begin(stored, placement, copy, how)
     return PendingPatch(fetch, placement, size=grid.shape, finish=finish)
+
+
+def stored_for(volume: Volume, spec: PatchSpec, pose: Pose) -> Stored:
+    """Return the level of a volume that a patch is read from."""
+    level = volume.level_for(spacing_along(spec, pose))
+    return Stored(volume, level, volume.array(level))
+
+
+def begin_box(arrays: Sequence[Stored], placement: Placement, copy: Copy | None, *, fill: Any) -> Fetch:
+    """Begin to read what a patch needs, of arrays that share a grid and a type."""
+    if copy is not None:
+        return fetch_copy(arrays, copy, shape=placement.shape, fill=fill)
+    level = arrays[0].volume.levels[arrays[0].level]
+    window = placement.window(level.grid.shape, _PAIR)
+    return fetch_windows(arrays, window, list(placement.slabs(level.grid.shape, _PAIR, thick=level.chunk[0])))
 
 
 def spacing_along(spec: PatchSpec, pose: Pose) -> Point:
@@ -186,19 +201,14 @@ def spacing_along(spec: PatchSpec, pose: Pose) -> Point:
 _Begun = tuple[Fetch, Callable[[Array, Array], None] | None]
 
 
-def _begin(volume: Volume, level: int, placement: Placement, copy: Copy | None, how: Reading) -> _Begun:
-    dtype = volume.array(level).dtype.numpy_dtype
-    fill = _as_value(how.fill, dtype)
+def _begin(stored: Stored, placement: Placement, copy: Copy | None, how: Reading) -> _Begun:
+    fill = _as_value(how.fill, stored.view.dtype.numpy_dtype)
+    fetch = begin_box([stored], placement, copy, fill=fill)
     if copy is not None:
-        return fetch_copy(volume, level, copy, shape=placement.shape, fill=fill), None
-    shape = volume.levels[level].grid.shape
-    margin = (0, 1)
-    window = placement.window(shape, margin)
-    thick = volume.levels[level].chunk[0]
-    fetch = fetch_windows(volume, level, window, placement.slabs(shape, margin, thick=thick))
+        return fetch, None
+    whole = placement.within(stored.view.shape[1:])
     moved = placement.among(fetch.first)
     sample = sample_nearest if how.interpolation == "nearest" else sample_linear
-    whole = placement.within(shape)
 
     def finish(voxels: Array, out: Array) -> None:
         if not whole:
@@ -209,16 +219,13 @@ def _begin(volume: Volume, level: int, placement: Placement, copy: Copy | None, 
     return fetch, finish
 
 
-def _begin_mirrored(
-    volume: Volume, level: int, placement: Placement, copy: Copy | None, how: Reading
-) -> _Begun:
-    shape = volume.levels[level].grid.shape
+def _begin_mirrored(stored: Stored, placement: Placement, copy: Copy | None, how: Reading) -> _Begun:
     low, high = placement.bounds
     first, last = np.floor(low).astype(int), np.floor(high).astype(int) + 2
-    folded = [_fold(np.arange(a, b), n) for a, b, n in zip(first, last, shape, strict=True)]
+    folded = [_fold(np.arange(a, b), n) for a, b, n in zip(first, last, stored.view.shape[1:], strict=True)]
     z, y, x = (slice(int(places.min()), int(places.max()) + 1) for places in folded)
     window: Window = (z, y, x)
-    fetch = fetch_windows(volume, level, window, [window])
+    fetch = fetch_windows([stored], window, [window])
     take = np.ix_(*(places - part.start for places, part in zip(folded, window, strict=True)))
     moved = placement.among(first.tolist())
     nearest = how.interpolation == "nearest" or copy is not None
@@ -245,11 +252,10 @@ def _as_value(fill: float, dtype: np.dtype[Any]) -> Any:
     return np.asarray(fill).astype(dtype)[()]
 
 
-def _stands_out(volume: Volume, level: int, placement: Placement) -> str:
+def _stands_out(stored: Stored, placement: Placement) -> str:
     low, high = ([round(float(v), 2) for v in bound] for bound in placement.bounds)
-    shape = volume.levels[level].grid.shape
     return (
-        f"{volume.path}: the patch reaches from voxel {low} to {high} (z, y, x) of level {level}, which has "
-        f"{shape}: expected a patch within the volume; move it, make it smaller, or set outside to 'pad' or "
-        "'mirror'"
+        f"{stored.volume.path}: the patch reaches from voxel {low} to {high} (z, y, x) of level "
+        f"{stored.level}, which has {stored.view.shape[1:]}: expected a patch within the volume; move it, "
+        "make it smaller, or set outside to 'pad' or 'mirror'"
     )

@@ -1,4 +1,4 @@
-"""Where in a dataset patches may lie: its voxels at a spacing, and the centres that keep all arrays within."""
+"""Where in a dataset patches may lie: its voxels at a spacing, and centres that keep all arrays within."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from voxloom.errors import SchemaError
 from voxloom.geometry import AXES, Box, Grid, PatchSpec, Point
 from voxloom.sources.locations import Smaller
-from voxloom.sources.volume_dataset import Dataset, span
+from voxloom.sources.volume_dataset import Dataset
 from voxloom.volumes.volume import Volume
 
 __all__ = ["centers_in", "voxels_in"]
@@ -20,7 +20,7 @@ def voxels_in(dataset: Dataset, spec: PatchSpec, *, name: str | None = None) -> 
     """Return the voxels of a dataset that tiles have to cover, at the spacing of a patch.
 
     They are those of the level that has this spacing, so that tiles are copies of it; where none has,
-    they fill the same box. Where there are labels, it is what raw and labels share.
+    they fill the same box. Where there are labels, it is what raw and labels share; at least one voxel.
 
     Parameters
     ----------
@@ -30,11 +30,6 @@ def voxels_in(dataset: Dataset, spec: PatchSpec, *, name: str | None = None) -> 
         The tile.
     name
         Of the input whose voxels count; None for the first one.
-
-    Raises
-    ------
-    SchemaError
-        If raw and labels share not even a voxel.
     """
     grid = _grid_of(_volume(dataset, name), spec.spacing)
     boxes = [volume.bounding_box for volume in dataset.raw.values()]
@@ -43,15 +38,11 @@ def voxels_in(dataset: Dataset, spec: PatchSpec, *, name: str | None = None) -> 
     low, high = grid.box.low, grid.box.high
     for box in boxes:
         low, high = _max(low, box.low), _min(high, box.high)
-    first = [math.ceil(i + 0.5 - _SLACK) for i in grid.index(low)]
-    last = [math.floor(i - 0.5 + _SLACK) for i in grid.index(high)]
-    z, y, x = (b - a + 1 for a, b in zip(first, last, strict=True))
-    if min(z, y, x) < 1:
-        raise SchemaError(
-            f"{dataset.name}: raw and labels share less than a voxel of {spec.spacing} nm: "
-            f"{span(Box(low, high))} (z, y, x, nm). Take a finer spacing."
-        )
-    return Grid((z, y, x), grid.spacing, grid.world(first))
+    begin = [i + 0.5 for i in grid.index(low)]
+    end = [i - 0.5 for i in grid.index(high)]
+    starts, counts = zip(*(_whole(a, b) for a, b in zip(begin, end, strict=True)), strict=True)
+    z, y, x = counts
+    return Grid((z, y, x), grid.spacing, grid.world(starts))
 
 
 def centers_in(
@@ -135,13 +126,14 @@ def _whole(begin: float, end: float) -> tuple[int, int]:
 
 
 def _grid_of(volume: Volume, spacing: Point) -> Grid:
-    """Return the voxels of the level of a spacing, or made-up ones that fill the volume."""
+    """Return the voxels of the level of a spacing, or others that fill the volume from its low corner."""
     for level in volume.levels:
         if all(abs(a - b) <= _SLACK * b for a, b in zip(level.grid.spacing, spacing, strict=True)):
             return level.grid
     box = volume.bounding_box
     z, y, x = (max(1, round(e / s)) for e, s in zip(box.size, spacing, strict=True))
-    low_z, low_y, low_x = (low + s / 2 for low, s in zip(box.low, spacing, strict=True))
+    rest = (min(0.0, e - n * s) / 2 for e, n, s in zip(box.size, (z, y, x), spacing, strict=True))
+    low_z, low_y, low_x = (b + s / 2 + r for b, s, r in zip(box.low, spacing, rest, strict=True))
     return Grid((z, y, x), spacing, (low_z, low_y, low_x))
 
 

@@ -11,6 +11,7 @@ from typing import Any, Literal, NamedTuple
 from voxloom.amounts import counted
 from voxloom.errors import MissingDataError
 from voxloom.sources.split_opening import Found, open_rows
+from voxloom.sources.split_report import SplitReport, verify_rows
 from voxloom.sources.split_rows import Part, SplitRow, rows_from_csv, rows_from_dict
 from voxloom.sources.volume_dataset import Dataset
 from voxloom.volumes.classes import Classes
@@ -145,6 +146,22 @@ class VolumeSplit:
         self._check_left(opened)
         _tell_unannotated(opened.train, classes)
         return opened
+
+    def verify(
+        self, classes: Classes | None = None, *, inputs: Sequence[str] = ("raw",), **options: Any
+    ) -> SplitReport:
+        """Look at each dataset before hours of training; print what is returned to see a table.
+
+        A block of each volume is read, from the middle of what raw and labels share; types, units,
+        overlap and classes are checked, the latter from counts that are kept (see `class_index`).
+        Nothing is raised for a dataset that cannot be used: it stands in `problems`, with its row.
+
+        Parameters
+        ----------
+        classes, inputs, **options
+            As for `open`.
+        """
+        return verify_rows(self.rows, classes, inputs=inputs, options=options)
 
     def _check_left(self, opened: OpenedSplit) -> None:
         wanted = {row.part for row in self.rows}

@@ -138,8 +138,12 @@ def _finish_bits(bits: PendingBits | None, classes: Classes | None, positive: Ar
     if bits is None or classes is None:
         positive[...], known[...] = 0, 0
         return
-    found, told = bits.result(), bits.known()
+    fits = all(a.dtype == bits.dtype and a.flags.c_contiguous for a in (positive, known))
+    found = bits.result(positive.reshape(bits.shape) if fits else None)
+    told = bits.known(known.reshape(bits.shape) if fits else None)
     relate(found, told, classes)
-    targets = (1 << len(classes.names)) - 1
-    np.bitwise_and(found.reshape(positive.shape), targets, out=positive, casting="unsafe")
-    np.bitwise_and(told.reshape(known.shape), targets, out=known, casting="unsafe")
+    for array, made in ((positive, found), (known, told)):
+        if classes.witnesses:
+            made &= made.dtype.type((1 << len(classes.names)) - 1)
+        if not fits:
+            array[...] = made.reshape(array.shape)

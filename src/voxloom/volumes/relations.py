@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from numba import njit
+from functools import lru_cache
+
+import numpy as np
 
 from voxloom.sample import Array
 from voxloom.volumes.classes import Classes
+from voxloom.volumes.compiling import kernel
 
 __all__ = ["relate"]
+
+_SLOTS = 1024
 
 
 def relate(positive: Array, known: Array, classes: Classes) -> None:
@@ -34,30 +39,43 @@ def relate(positive: Array, known: Array, classes: Classes) -> None:
     >>> positive.tolist(), known.tolist()
     ([0, 1], [1, 3])
     """
-    if classes.related:
-        flat, flat_known = positive.reshape(-1), known.reshape(-1)
+    if not classes.related:
+        return
+    flat, flat_known = (np.ascontiguousarray(array).reshape(-1) for array in (positive, known))
+    if positive.itemsize == known.itemsize == 1:
+        _look_up(flat, flat_known, _all_answers(classes.implied, classes.excluded, classes.implying))
+    else:
         _relate(flat, flat_known, *classes.tables())
-        # A copy where the memory is not in one piece.
-        if not _is_view(flat, positive):
-            positive[...] = flat.reshape(positive.shape)
-        if not _is_view(flat_known, known):
-            known[...] = flat_known.reshape(known.shape)
+    for array, changed in ((positive, flat), (known, flat_known)):
+        if not np.may_share_memory(array, changed):  # the memory was not in one piece
+            array[...] = changed.reshape(array.shape)
 
 
-def _is_view(flat: Array, array: Array) -> bool:
-    return flat.base is not None and (flat.base is array or flat.base is array.base)
+@lru_cache(maxsize=8)
+def _all_answers(*masks: tuple[int, ...]) -> Array:
+    """Return what becomes of each pair of bytes, at ``known << 8 | positive``, in the same form."""
+    pairs = np.arange(1 << 16)
+    positive, known = pairs & 255, pairs >> 8
+    _relate(positive, known, *(np.array(mask, np.int64) for mask in masks))
+    return (known << 8 | positive).astype(np.uint16)
 
 
-@njit(nogil=True, cache=True)  # type: ignore[untyped-decorator]
-def _relate(  # pragma: no cover - compiled
-    positive: Array, known: Array, implied: Array, excluded: Array, implying: Array
-) -> None:
-    # Neighbours mostly belong to the same classes: what was found for the last voxel is kept.
-    last_positive, last_known, now_positive, now_known = 0, 0, 0, 0
+@kernel
+def _look_up(positive: Array, known: Array, answers: Array) -> None:
     for place in range(positive.size):
-        p, k = positive[place], known[place]
-        if p != last_positive or k != last_known:
-            last_positive, last_known = p, k
+        answer = answers[known[place] << 8 | positive[place]]
+        positive[place] = answer & 255
+        known[place] = answer >> 8
+
+
+@kernel
+def _relate(positive: Array, known: Array, implied: Array, excluded: Array, implying: Array) -> None:
+    # Few pairs are different, and neighbours mostly are not: the last answer for each slot is kept.
+    kept = np.zeros((_SLOTS, 4), np.int64)
+    for place in range(positive.size):
+        p, k = np.int64(positive[place]), np.int64(known[place])
+        slot = (p * 0x9E3779B1 ^ k * 0x85EBCA77) >> 7 & (_SLOTS - 1)
+        if kept[slot, 0] != p or kept[slot, 1] != k:
             yes, no = 0, 0
             for bit in range(implied.size):
                 one = 1 << bit
@@ -66,6 +84,5 @@ def _relate(  # pragma: no cover - compiled
                     no |= excluded[bit]
                 elif k & one:
                     no |= implying[bit]
-            now_positive = p | (yes & ~no & ~k)
-            now_known = k | ((yes ^ no) & ~k)
-        positive[place], known[place] = now_positive, now_known
+            kept[slot] = (p, k, p | (yes & ~no & ~k), k | ((yes ^ no) & ~k))
+        positive[place], known[place] = kept[slot, 2], kept[slot, 3]

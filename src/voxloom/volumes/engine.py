@@ -8,6 +8,7 @@ The cache holds decoded chunks of all volumes of the process up to a budget of b
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
@@ -21,11 +22,32 @@ except ImportError as error:  # pragma: no cover - the tests have it
         "volumes need TensorStore, which is not installed: pip install 'voxloom[volumes]'"
     ) from error
 
-__all__ = ["array_spec", "cache_bytes", "check_process", "context", "finish", "open_array", "set_cache"]
+__all__ = [
+    "array_spec",
+    "cache_bytes",
+    "check_process",
+    "context",
+    "finish",
+    "open_array",
+    "set_cache",
+    "told",
+]
 
 _RETRIED = ("s3_request_retries", "gcs_request_retries", "http_request_retries")
 _FAILURES = (ValueError, RuntimeError, OSError, OverflowError, NotImplementedError)
 """What TensorStore raises where a request fails: its statuses have no class of their own."""
+
+_CURES = (
+    ("PERMISSION_DENIED", "Check the rights; object stores take credentials from the environment"),
+    ("UNAUTHENTICATED", "Set credentials in the environment, such as AWS_ACCESS_KEY_ID"),
+    ("NOT_FOUND: chunk", "Without strict=True the fill value is taken for it"),
+    ("does not exist", "It was removed or moved after the volume was opened"),
+    ("retry attempts failed", "Check the network and go on: nothing is lost by reading again"),
+    ("UNAVAILABLE", "Check the network and go on: nothing is lost by reading again"),
+    ("DEADLINE_EXCEEDED", "Check the network and go on: nothing is lost by reading again"),
+    ("Error opening", "Its metadata ask for what TensorStore cannot read"),
+)
+"""What helps, by what an error says."""
 
 _used_by: int | None = None
 _cache: int | None = None
@@ -140,7 +162,7 @@ def finish(future: Any, what: Callable[[], str]) -> Any:
     try:
         return future.result()
     except _FAILURES as error:
-        raise VolumeReadError(f"{what()}: {_shortened(error)}") from error
+        raise VolumeReadError(f"{what()}: {told(error)}") from error
 
 
 def _number(name: str, default: int) -> int:
@@ -162,6 +184,8 @@ def _context() -> Any:
     )
 
 
-def _shortened(error: BaseException) -> str:
-    """TensorStore appends where in its source an error arose; only what happened is of use."""
-    return str(error).split(" [source locations=")[0].split(" [tensorstore_spec=")[0]
+def told(error: BaseException) -> str:
+    """Return what an error of TensorStore says, without where in its source it arose, and what helps."""
+    text = re.split(r" \[(?:source locations|tensorstore_\w+|x-\w)", str(error))[0].rstrip(".")
+    cure = next((cure for sign, cure in _CURES if sign in text), "The data are damaged: copy them anew")
+    return f"{text}. {cure}"

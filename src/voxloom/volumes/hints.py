@@ -36,6 +36,10 @@ def missing(place: Place, above: Sequence[tuple[Place, Mapping[str, Any] | None]
     above
         The places above it, the nearest first, with their attributes where they are groups.
     """
+    if place.is_file:
+        return MissingDataError(
+            f"{place}: a file. Expected a folder of OME-Zarr or N5, or its URL; voxloom.sources reads image files"
+        )
     for parent, attributes in above:
         names = {*parent.folders(), *(_children(attributes) if attributes is not None else ())}
         if attributes is None and not names:

@@ -13,7 +13,7 @@ from urllib.parse import unquote, urlsplit
 
 import tensorstore as ts
 
-from voxloom.errors import DataError, VolumeMetadataError
+from voxloom.errors import DataError, VolumeMetadataError, VolumeReadError
 from voxloom.volumes import engine
 
 __all__ = ["Place", "begin_reads", "finish_reads"]
@@ -100,6 +100,11 @@ class Place:
         """
         return finish_reads(begin_reads([(self, name)]))[0]
 
+    @property
+    def is_file(self) -> bool:
+        """Whether it is a file of a file system, which holds no volume."""
+        return self.scheme == "file" and os.path.isfile(self.path)
+
     def folders(self) -> list[str]:
         """Return the names of the folders directly below, sorted; object stores are not asked."""
         if self.scheme != "file" or not os.path.isdir(self.path):
@@ -140,12 +145,29 @@ def finish_reads(reads: Reads) -> list[dict[str, Any] | None]:
     VolumeReadError
         If a file cannot be read.
     """
-    return [_finished(place, name, future) for place, name, future in reads]
+    found: list[dict[str, Any] | None] = []
+    denied: VolumeReadError | None = None
+    for place, name, future in reads:
+        try:
+            found.append(_finished(place, name, future))
+        except VolumeReadError as error:
+            if not _may_be_missing(error, place):
+                raise
+            found.append(None)
+            denied = error
+    if denied is not None and all(each is None for each in found):
+        raise denied
+    return found
 
 
 def _finished(place: Place, name: str, future: Any) -> dict[str, Any] | None:
-    answer = engine.finish(future, lambda: f"{place}/{name}")
+    answer = engine.finish(future, lambda: f"{place}/{name} cannot be read")
     return _parsed(place, name, answer.value) if answer.state == "value" else None
+
+
+def _may_be_missing(error: VolumeReadError, place: Place) -> bool:
+    """Return whether an error may mean that a file is not there: S3 says no more to who may not list."""
+    return place.scheme == "s3" and "PERMISSION_DENIED" in str(error)
 
 
 def _opened(place: Place) -> Any:
@@ -164,20 +186,27 @@ def _parsed(place: Place, name: str, data: bytes) -> dict[str, Any]:
 
 def _s3(place: Place) -> dict[str, Any]:
     spec: dict[str, Any] = {"driver": "s3", "bucket": place.host, "path": f"{place.path}/"}
+    spec["aws_credentials"] = {"type": _aws_credentials()}
     endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
     if endpoint:
         spec["endpoint"] = endpoint
         spec["aws_region"] = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION", "us-east-1")
-    if not _has_aws_credentials():
-        spec["aws_credentials"] = {"type": "anonymous"}
     return spec
 
 
-def _has_aws_credentials() -> bool:
-    named = ("AWS_ACCESS_KEY_ID", "AWS_PROFILE", "AWS_WEB_IDENTITY_TOKEN_FILE")
-    container = ("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "AWS_CONTAINER_CREDENTIALS_FULL_URI")
+def _aws_credentials() -> str:
+    """Return where TensorStore looks for credentials; nowhere if none are set: a public bucket wants none."""
+    if os.environ.get("AWS_ACCESS_KEY_ID"):
+        return "environment"
+    named = (
+        "AWS_PROFILE",
+        "AWS_WEB_IDENTITY_TOKEN_FILE",
+        "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
+        "AWS_CONTAINER_CREDENTIALS_FULL_URI",
+    )
     file = os.environ.get("AWS_SHARED_CREDENTIALS_FILE", "~/.aws/credentials")
-    return any(map(os.environ.get, (*named, *container))) or os.path.exists(os.path.expanduser(file))
+    is_set = any(map(os.environ.get, named)) or os.path.exists(os.path.expanduser(file))
+    return "default" if is_set else "anonymous"
 
 
 def _gs(place: Place) -> dict[str, Any]:
@@ -185,6 +214,7 @@ def _gs(place: Place) -> dict[str, Any]:
     if emulator:  # the name that Google's own clients know; TensorStore has another
         url = emulator if "://" in emulator else f"http://{emulator}"
         os.environ.setdefault("TENSORSTORE_GCS_HTTP_URL", url)
+        os.environ.setdefault("GOOGLE_AUTH_TOKEN_FOR_TESTING", "emulator")  # which asks for none
     return {"driver": "gcs", "bucket": place.host, "path": f"{place.path}/"}
 
 

@@ -10,7 +10,6 @@ from voxloom.sources.patches import PatchOptions, PatchSource
 from voxloom.sources.volume_split import Dataset
 from voxloom.testing.volumes import VolumeForm, phantom, write_classes, write_volume
 from voxloom.transforms.pose import Elastic, SpatialAugment
-from voxloom.volumes import fetch
 from voxloom.volumes.classes import Classes
 from voxloom.volumes.labels import Labels
 from voxloom.volumes.volume import Volume
@@ -68,12 +67,11 @@ def test_crops_of_a_block_are_what_they_are_alone(datasets, options):
 
 def test_one_read_a_block_and_volume(datasets, monkeypatch):
     source = blocked(datasets[:1])
-    reads = []
-    begin = fetch._begin
-    monkeypatch.setattr(fetch, "_begin", lambda array, out: reads.append(array.kvstore) or begin(array, out))
+    asked = []
+    array = Volume.array
+    monkeypatch.setattr(Volume, "array", lambda volume, level: asked.append(level) or array(volume, level))
     source.gather(range(8))
-    from_disk = [kvstore for kvstore in reads if kvstore is not None]
-    assert len(from_disk) == 2 * 3  # 2 blocks of raw at two levels, and of labels
+    assert len(asked) == 2 * 3  # 2 blocks of raw at two levels, and of labels
 
 
 def test_a_batch_may_hold_parts_of_blocks(datasets):

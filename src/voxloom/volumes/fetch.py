@@ -26,6 +26,11 @@ class Stored(NamedTuple):
     level: int
     view: Any
 
+    @property
+    def extents(self) -> tuple[int, int, int]:
+        """Voxels of the level along z, y, x; the view of a `HeldVolume` holds a part of them."""
+        return self.volume.levels[self.level].grid.shape
+
 
 class Part(NamedTuple):
     """A part of a buffer, along z, y, x of the buffer, and the reads that fill it."""
@@ -106,7 +111,7 @@ def fetch_windows(arrays: Sequence[Stored], whole: Window, windows: Sequence[Win
 def fetch_copy(arrays: Sequence[Stored], copy: Copy, *, shape: Sequence[int], fill: Any) -> Fetch:
     """Begin to read a patch voxel by voxel, right into place; what the level has not is filled."""
     buffer = _buffer(arrays, shape)
-    extents = arrays[0].view.shape[1:]
+    extents = arrays[0].extents
     there, here, turned = [slice(None)] * 3, [slice(None)] * 3, [slice(None)] * 3
     for axis, (place, start, step) in enumerate(zip(copy.axes, copy.start, copy.step, strict=True)):
         begin, end = _met(start, step, shape[axis], extents[place])

@@ -9,7 +9,7 @@ import numpy as np
 import tensorstore as ts
 
 from voxloom.geometry import Box, Grid, PatchSpec, Point, Pose
-from voxloom.volumes.fetch import Fetch, fetch_windows
+from voxloom.volumes.fetch import Fetch, Stored, fetch_windows
 from voxloom.volumes.patch import AS_IS, spacing_along
 from voxloom.volumes.placement import Window
 from voxloom.volumes.volume import Volume
@@ -59,7 +59,7 @@ class HeldVolume(Volume):
     def begin(self) -> None:
         """Begin to read."""
         self._fetched = {
-            level: fetch_windows(self._volume, level, window, [window])
+            level: fetch_windows([Stored(self._volume, level, self._volume.array(level))], window, [window])
             for level, window in self._windows.items()
         }
 

@@ -206,7 +206,7 @@ def _begin(stored: Stored, placement: Placement, copy: Copy | None, how: Reading
     fetch = begin_box([stored], placement, copy, fill=fill)
     if copy is not None:
         return fetch, None
-    whole = placement.within(stored.view.shape[1:])
+    whole = placement.within(stored.extents)
     moved = placement.among(fetch.first)
     sample = sample_nearest if how.interpolation == "nearest" else sample_linear
 
@@ -222,7 +222,7 @@ def _begin(stored: Stored, placement: Placement, copy: Copy | None, how: Reading
 def _begin_mirrored(stored: Stored, placement: Placement, copy: Copy | None, how: Reading) -> _Begun:
     low, high = placement.bounds
     first, last = np.floor(low).astype(int), np.floor(high).astype(int) + 2
-    folded = [_fold(np.arange(a, b), n) for a, b, n in zip(first, last, stored.view.shape[1:], strict=True)]
+    folded = [_fold(np.arange(a, b), n) for a, b, n in zip(first, last, stored.extents, strict=True)]
     z, y, x = (slice(int(places.min()), int(places.max()) + 1) for places in folded)
     window: Window = (z, y, x)
     fetch = fetch_windows([stored], window, [window])
@@ -256,6 +256,6 @@ def _stands_out(stored: Stored, placement: Placement) -> str:
     low, high = ([round(float(v), 2) for v in bound] for bound in placement.bounds)
     return (
         f"{stored.volume.path}: the patch reaches from voxel {low} to {high} (z, y, x) of level "
-        f"{stored.level}, which has {stored.view.shape[1:]}: expected a patch within the volume; move it, "
+        f"{stored.level}, which has {stored.extents}: expected a patch within the volume; move it, "
         "make it smaller, or set outside to 'pad' or 'mirror'"
     )

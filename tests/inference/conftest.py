@@ -1,8 +1,13 @@
+import sys
+from pathlib import Path
+
 import pytest
 import torch
 
 from voxloom.models import AutoencoderConfig, build_model
 from voxloom.testing.images import write_pairs
+
+sys.path.insert(0, str(Path(__file__).parent))  # slow_network, for other processes too
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -95,7 +95,7 @@ def rows_from_csv(path: StrPath) -> list[SplitRow]:
     rows: list[SplitRow] = []
     for number, cells in lines:
         origin = f"{path}, row {number}"
-        if columns is None and _is_header(cells):
+        if not rows and columns is None and _is_header(cells):
             columns = _header(cells, origin)
             continue
         names = columns if columns is not None else _LAYOUTS.get(len(cells), ())
@@ -161,7 +161,7 @@ def _lines(path: Path) -> list[tuple[int, list[str]]]:
 
 
 def _is_header(cells: Sequence[str]) -> bool:
-    return cells[0].lower() == "split" and len(cells) > 1
+    return "split" in [cell.lower() for cell in cells]
 
 
 def _header(cells: Sequence[str], origin: str) -> list[str]:
@@ -171,8 +171,8 @@ def _header(cells: Sequence[str], origin: str) -> list[str]:
             raise ConfigError(
                 f"{origin}: column {name!r}: expected {_named()}.{did_you_mean(name, _COLUMNS)}"
             )
-    if not {"raw", "raw_path"} & set(names):
-        raise ConfigError(f"{origin}: columns {names}: expected {_named()}.")
+    if not {"raw", "raw_path"} & set(names) or len(set(names)) < len(names):
+        raise ConfigError(f"{origin}: columns {names}: expected {_named()}, each once.")
     return names
 
 

@@ -24,9 +24,10 @@ COMMANDS = {
     "export": ("voxloom.cli.export:command", "Write a checkpoint's weights as safetensors."),
     "init": ("voxloom.cli.init:command", "Write the shipped configurations into a folder."),
     "inspect": ("voxloom.cli.inspect:command", "Say what a store or a folder of images holds."),
+    "pack": ("voxloom.cli.pack:command", "Copy the volumes of a split for training."),
     "predict": ("voxloom.cli.predict:command", "Reconstruct or translate a folder of images."),
     "report": ("voxloom.cli.report:command", "Write one self-contained HTML report."),
-    "train": ("voxloom.cli.train:command", "Train a VAE, a latent model or a direct translator."),
+    "train": ("voxloom.cli.train:command", "Train a VAE, a latent model, a translator or a segmenter."),
     "verify": ("voxloom.cli.verify:command", "Check a store against its digests and its source."),
 }
 

@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from pydantic import ValidationError
+
 from voxloom import __version__
 from voxloom.errors import DataError, OutputExistsError, SchemaError
 from voxloom.geometry import Grid
@@ -17,7 +19,7 @@ from voxloom.volumes.place import Place, begin_reads, finish_reads
 from voxloom.volumes.saving import claimed, has_files, remove_all, write_json
 from voxloom.volumes.transforms import Placement
 
-__all__ = ["create", "create_labels"]
+__all__ = ["create", "create_labels", "layout_of"]
 
 Path = str | os.PathLike[str]
 
@@ -145,6 +147,24 @@ def create_labels(
         _list(labels, name, layout.version)
 
 
+def layout_of(path: Path) -> VolumeLayout | None:
+    """Return the layout that a volume was made with, or None where another program has made it.
+
+    Examples
+    --------
+    >>> from tempfile import mkdtemp
+    >>> path, layout = os.path.join(mkdtemp(), "raw.zarr"), VolumeLayout(spacing=(8, 8, 8), dtype="uint8")
+    >>> create(path, shape=(64, 64, 64), layout=layout)
+    >>> layout_of(path) == layout
+    True
+    """
+    ours = (_attributes(Place.of(path)) or {}).get(_OURS)
+    try:
+        return VolumeLayout.model_validate(ours["layout"]) if isinstance(ours, Mapping) else None
+    except (KeyError, ValidationError):  # of a later version, or something else under our name
+        return None
+
+
 @dataclass(frozen=True)
 class _Files:
     """The metadata files of a store.
@@ -227,8 +247,8 @@ def _is_made(place: Place, files: _Files, *, overwrite: bool, resume: bool) -> b
         return False
     told = f" and {difference}" if resume else ""
     raise OutputExistsError(
-        f"{place}: a volume is there already{told}. Use overwrite to replace it with all it holds, or name "
-        "another place."
+        f"{place}: a volume is there already{told}. Use overwrite (--overwrite) to replace it with all "
+        "it holds, or name another place."
     )
 
 
@@ -251,7 +271,7 @@ def _refuse_others(place: Place, *, overwrite: bool) -> None:
     is_store = bool(names & {*_ROOTS})
     raise OutputExistsError(
         f"{place}: {'a store' if is_store else 'something that is no store'} is there already. "
-        + ("Use overwrite to replace it with all it holds, or name" if is_store else "Name")
+        + ("Use overwrite (--overwrite) to replace it with all it holds, or name" if is_store else "Name")
         + " another place."
     )
 

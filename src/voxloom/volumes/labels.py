@@ -11,6 +11,7 @@ from voxloom.errors import SchemaError
 from voxloom.geometry import Box
 from voxloom.volumes.bits import Mark
 from voxloom.volumes.classes import Classes
+from voxloom.volumes.creation import layout_of
 from voxloom.volumes.volume import Volume
 
 __all__ = ["Annotation", "Labels", "split_path"]
@@ -190,5 +191,15 @@ def _annotation(volume: Volume, name: str) -> Annotation:
         return Annotation(volume, (name,))
     if volume.classes:
         names = tuple(dict.fromkeys(volume.classes.values()))
+        if _is_bitmask(volume):
+            return Annotation(volume, names, is_bitmask=True)
         return Annotation(volume, names, {value: (told,) for value, told in volume.classes.items()})
     return Annotation(volume, (volume.path.rstrip("/").rpartition("/")[2],))
+
+
+def _is_bitmask(volume: Volume) -> bool:
+    """Return whether bit k of a value stands for the k-th class, as in what ``voxloom pack`` writes."""
+    if list(volume.classes) != [1 << k for k in range(len(volume.classes))]:
+        return False  # which spares a request
+    layout = layout_of(volume.path)
+    return layout is not None and layout.is_bitmask

@@ -53,6 +53,8 @@ class VolumeLayout(Component):
     """Names; without any there is no axis of channels."""
     classes: Mapping[int, str] = {}
     """What the ids of labels mean."""
+    is_bitmask: bool = False
+    """Bit k of each label stands for the class of id 2^k, and several may be set."""
     is_flat: bool = False
     """Leave the axis z out of the store: an image of one plane."""
     version: Literal["0.5", "0.4"] = "0.5"
@@ -91,6 +93,8 @@ class VolumeLayout(Component):
             )
         if self.kind == "image" and self.classes:
             raise ValueError("classes of an image: expected kind='labels', or channels with these names")
+        if self.is_bitmask and list(self.classes) != [1 << k for k in range(len(self.classes))]:
+            raise ValueError(f"a bitmask with classes {dict(self.classes)}: expected the ids 1, 2, 4, 8, ...")
         if len(set(self.channels)) != len(self.channels):
             raise ValueError(f"channels {self.channels}: expected each name once")
         if self.shard is not None and any(s % c for s, c in zip(self.shard, self.chunk, strict=True)):

@@ -215,6 +215,25 @@ def test_witnesses_tell_and_do_not_appear(dataset):
     np.testing.assert_array_equal(sample["labels_known"][0], crop(MASKS["mito"], source, 5))
 
 
+@pytest.mark.parametrize("names", [("raw",), ("labels", "labels_known"), ("labels_known", "raw"), ("small",)])
+def test_fields_that_are_not_selected_are_not_read(dataset, names):
+    source = random_source(
+        [Dataset("crop", {"raw": dataset.raw["raw"], "small": dataset.raw["raw"]}, dataset.labels)],
+        inputs={"raw": SPEC, "small": PatchSpec(shape=(2, 2, 2), spacing=(8, 8, 8))},
+        options=PatchOptions(augment=SpatialAugment(elastic=Elastic(spacing=50, sd=10, probability=1))),
+    )
+    chosen = source.select(*names)
+    assert tuple(chosen.schema) == names
+    inner = chosen if isinstance(chosen, PatchSource) else chosen.source
+    assert len(inner.schema) <= len(names) + 1
+    for index in (0, 3):
+        sample = chosen.at_epoch(1)[index]
+        for name in names:
+            np.testing.assert_array_equal(sample[name], source.at_epoch(1)[index][name])
+    with pytest.raises(SchemaError, match="Did you mean"):
+        source.select("rwa")
+
+
 def test_outside(dataset):
     far = Random([Grid((1, 1, 1), (8.0, 8.0, 8.0), (1e5, 0.0, 0.0))], length=2)
 

@@ -19,7 +19,7 @@ from voxloom.keys import Keys
 from voxloom.registry import did_you_mean
 from voxloom.sample import Array, Field, Sample, Schema
 from voxloom.seeding import rng_for
-from voxloom.source import Source
+from voxloom.source import Select, Source
 from voxloom.sources.locations import Location, Locations
 from voxloom.sources.patch_reads import KNOWN, Fill, PatchTask, PatchWork, begin_block
 from voxloom.transforms.pose import SpatialAugment
@@ -146,6 +146,19 @@ class PatchSource(Source):
         source = copy.copy(self)
         source.epoch = epoch
         return source
+
+    def select(self, *names: str) -> Source:
+        """Return the same patches with these fields alone; the others are not read."""
+        fields = self.schema.only(*names)
+        source = copy.copy(self)
+        source.__dict__ |= {"size": self.size, "_works": {}}  # the poses stay what they are
+        source.__dict__.pop("_most_in_flight", None)
+        source.inputs = {name: spec for name, spec in self.inputs.items() if name in names}
+        source.targets = {
+            name: spec for name, spec in self.targets.items() if {name, name + KNOWN} & {*names}
+        }
+        source._schema = source._made_schema()
+        return source if tuple(source._schema) == tuple(fields) else Select(source, names)
 
     def location(self, index: int) -> Location:
         """Return where patch `index` lies in this epoch."""

@@ -38,7 +38,8 @@ def missing(place: Place, above: Sequence[tuple[Place, Mapping[str, Any] | None]
     """
     if place.is_file:
         return MissingDataError(
-            f"{place}: a file. Expected a folder of OME-Zarr or N5, or its URL; voxloom.sources reads image files"
+            f"{place}: a file. Expected a folder of OME-Zarr or N5, or its URL; voxloom.sources "
+            "reads image files"
         )
     for parent, attributes in above:
         names = {*parent.folders(), *(_children(attributes) if attributes is not None else ())}

@@ -309,8 +309,7 @@ def test_ctrl_c_before_the_first_step_is_no_obstacle(train, tmp_path, monkeypatc
     def interrupted(*args):
         raise KeyboardInterrupt
 
-    # The package's `train` is the function, not the module.
-    monkeypatch.setattr(importlib.import_module("voxloom.jobs.training"), "pairs_of", interrupted)
+    monkeypatch.setattr(importlib.import_module("voxloom.jobs.images"), "pairs_of", interrupted)
     stopped = train("regression", "run")
     monkeypatch.undo()
     assert stopped.code == 130

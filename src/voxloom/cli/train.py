@@ -18,6 +18,7 @@ TASK_HELP = {
     "ldm": "Train a conditional latent model on pairs.",
     "regression": "Train a U-Net that maps one image of a pair to the other.",
     "pix2pix": "Train a U-Net against a patch discriminator on pairs.",
+    "segmentation": "Train a U-Net to tell the classes of voxels, on patches of volumes.",
 }
 
 # option -> dotted key of the configuration; {train} is the task's section of training settings
@@ -34,6 +35,7 @@ KEYS = {
     "val_dir": "val_dir",
     "data_dir": "data_base_dir",
     "data_source": "data_source",
+    "split": "segmentation_data.split",
     "run_dir": "run_dir",
     "gpus": "gpus",
 }
@@ -42,67 +44,91 @@ SECTIONS = {
     "ldm": "diffusion_train",
     "regression": "regression_train",
     "pix2pix": "pix2pix_train",
+    "segmentation": "segmentation_train",
 }
 
 
-def _options(function: Callable[..., None]) -> Callable[..., None]:
-    path = click.Path()
-    for option in reversed(
-        [
-            click.option(
-                "-c",
-                "--config-file",
-                multiple=True,
-                type=path,
-                help="Configuration: JSON, YAML or TOML. Later files beat earlier ones.",
-            ),
-            click.option("-e", "--environment-file", type=path, help="Paths, read before the configuration."),
-            click.option("--data-dir", help="Folder with one folder of images for each side, or a store."),
-            click.option("--data-source", help="A VAE's images: one side's folder name, or both."),
-            click.option("--val-dir", help="Folder or store like --data-dir whose images validate."),
-            click.option("--run-dir", help="Folder of the run."),
-            click.option("--batch-size", type=int, help="Samples in a batch of one process."),
-            click.option("--lr", type=float, help="Learning rate."),
-            click.option("--max-epochs", type=int, help="Passes over the training images."),
-            click.option("--kl-weight", type=float, help="Weight of the VAE's KL divergence."),
-            click.option("--num-workers", type=int, help="Processes that read ahead."),
-            click.option("--cache-rate", type=float, help="Share of the images kept in memory, 0 to 1."),
-            click.option("--seed", type=int, help="From which everything random derives."),
-            click.option("--subset-size", type=int, help="Use no more than this many images."),
-            click.option(
-                "--train-split", type=float, help="Share of the images that trains, between 0 and 1."
-            ),
-            click.option("-g", "--gpus", type=int, help="Processes to train with, one a GPU."),
-            click.option(
-                "--resume",
-                is_flag=False,
-                flag_value="auto",
-                default=None,
-                metavar="[RUN|CHECKPOINT]",
-                help="Go on from a run or a checkpoint; alone: from the last one of this run, if it has any.",
-            ),
-            click.option("--overwrite", is_flag=True, help="Replace the run if it is there already."),
-            click.option(
-                "--set",
-                "assignments",
-                multiple=True,
-                metavar="KEY=VALUE",
-                help="Set any key, for instance --set autoencoder_def.channels=[32,64].",
-            ),
-        ]
-    ):
-        function = option(function)
-    return function
+_TO_FOLDER = "voxloom predict {task} --checkpoint {run} --output-dir {run}/predictions"
+NEXT = {
+    **dict.fromkeys(SECTIONS, _TO_FOLDER),
+    "segmentation": "voxloom predict segmentation --checkpoint {run} --input raw.zarr --output pred.zarr",
+}
+"""What one does next with a run."""
+
+_OPTIONS = {
+    "config_file": click.option(
+        "-c",
+        "--config-file",
+        multiple=True,
+        type=click.Path(),
+        help="Configuration: JSON, YAML or TOML. Later files beat earlier ones.",
+    ),
+    "environment_file": click.option(
+        "-e", "--environment-file", type=click.Path(), help="Paths, read before the configuration."
+    ),
+    "data_dir": click.option(
+        "--data-dir", help="Folder with one folder of images for each side, or a store."
+    ),
+    "data_source": click.option("--data-source", help="A VAE's images: one side's folder name, or both."),
+    "val_dir": click.option("--val-dir", help="Folder or store like --data-dir whose images validate."),
+    "split": click.option("--split", help="CSV of volumes and labels that train and that validate."),
+    "run_dir": click.option("--run-dir", help="Folder of the run."),
+    "batch_size": click.option("--batch-size", type=int, help="Samples in a batch of one process."),
+    "lr": click.option("--lr", type=float, help="Learning rate."),
+    "max_epochs": click.option("--max-epochs", type=int, help="Passes over the training samples."),
+    "kl_weight": click.option("--kl-weight", type=float, help="Weight of the VAE's KL divergence."),
+    "num_workers": click.option("--num-workers", type=int, help="Threads or processes that read ahead."),
+    "cache_rate": click.option(
+        "--cache-rate", type=float, help="Share of the images kept in memory, 0 to 1."
+    ),
+    "seed": click.option("--seed", type=int, help="From which everything random derives."),
+    "subset_size": click.option("--subset-size", type=int, help="Use no more than this many images."),
+    "train_split": click.option(
+        "--train-split", type=float, help="Share of the images that trains, between 0 and 1."
+    ),
+    "gpus": click.option("-g", "--gpus", type=int, help="Processes to train with, one a GPU."),
+    "resume": click.option(
+        "--resume",
+        is_flag=False,
+        flag_value="auto",
+        default=None,
+        metavar="[RUN|CHECKPOINT]",
+        help="Go on from a run or a checkpoint; alone: from the last one of this run, if it has any.",
+    ),
+    "overwrite": click.option("--overwrite", is_flag=True, help="Replace the run if it is there already."),
+    "assignments": click.option(
+        "--set",
+        "assignments",
+        multiple=True,
+        metavar="KEY=VALUE",
+        help="Set any key, for instance --set autoencoder_def.channels=[32,64].",
+    ),
+}
+
+_OF_VOLUMES = {"split"}
+_OF_IMAGES = {"data_dir", "data_source", "val_dir", "kl_weight", "cache_rate", "subset_size", "train_split"}
 
 
-@click.group(name="train", help="Train a VAE, a latent model or a direct translator.")
+def _options(task: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Return a decorator that adds the options of a task."""
+    others = _OF_IMAGES if task == "segmentation" else _OF_VOLUMES
+
+    def add(function: Callable[..., None]) -> Callable[..., None]:
+        for name, option in reversed(_OPTIONS.items()):
+            function = function if name in others else option(function)
+        return function
+
+    return add
+
+
+@click.group(name="train", help="Train a VAE, a latent model, a translator or a segmenter.")
 def command() -> None:
     """Group of the tasks."""
 
 
 def _task_command(task: str) -> click.Command:
     @click.command(name=task, help=TASK_HELP[task])
-    @_options
+    @_options(task)
     def run(**given: Any) -> None:
         train_command(task, **given)
 
@@ -144,9 +170,7 @@ def train_command(
     done = train(task, config, resume=resume, overwrite=overwrite, show_progress=sys.stderr.isatty())  # type: ignore[arg-type]
     if rank.is_main:
         click.echo(f"finished: {done.folder}")
-        click.echo(
-            f"next: voxloom predict {task} --checkpoint {done.folder} --output-dir {done.folder}/predictions"
-        )
+        click.echo(f"next: {NEXT[task].format(task=task, run=done.folder)}")
 
 
 def _run_of(resume: str | None) -> Path | None:

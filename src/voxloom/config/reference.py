@@ -43,15 +43,16 @@ Shipped files (`voxloom init FOLDER` copies them):
 | `config_train_16g_cond.json` | stage 2, the conditional latent model |
 | `environment_tif.json` | data folders and run folders of both stages |
 | `demo.json` | both stages of `voxloom demo` |
+| `segmentation.yaml` | segmentation of volumes: patches, classes, augmentation |
 
 Files are JSON, YAML or TOML, by suffix. They are merged in the order of the command line: the
 environment file (`-e`), then each configuration file (`-c`), then the options, then `--set`; what
 comes later wins. An unknown key is an error. A key that begins with `_` is a comment. A value
 `"@key"` stands for the value of another key.
 
-A section named after a task (`vae`, `ldm`, `regression`, `pix2pix`) holds any keys of this page for
-that task alone; it wins over the rest of the files. The resolved configuration is printed at the
-start and saved as `config.json` in the run.
+A section named after a task (`vae`, `ldm`, `regression`, `pix2pix`, `segmentation`) holds
+any keys of this page for that task alone; it wins over the rest of the files. The resolved
+configuration is printed at the start and saved as `config.json` in the run.
 
 | task | its own sections |
 |---|---|
@@ -62,6 +63,8 @@ start and saved as `config.json` in the run.
 | `regression` | [`translator_def`](#translator_def), [`regression_train`](#regression_train) |
 | `pix2pix` | [`translator_def`](#translator_def), [`discriminator_def`](#discriminator_def), \
 [`pix2pix_train`](#pix2pix_train) |
+| `segmentation` | [`segmentation_data`](#segmentation_data), [`segmenter_def`](#segmenter_def), \
+[`segmentation_train`](#segmentation_train) |
 """
 
 _HEADER = "| key | value | default | meaning |\n|---|---|---|---|\n"
@@ -103,17 +106,25 @@ def main() -> None:
 
 def _sections() -> Iterator[tuple[str, FieldInfo, type[BaseModel]]]:
     """Yield the dotted key, its field and its model, for each section, the shared schedule once."""
-    seen = set()
+    seen: set[tuple[type[BaseModel], str]] = set()
     for name, field in Config.model_fields.items():
         for model in _models(field.annotation):
             yield name, field, model
-            for inner, inner_field in model.model_fields.items():
-                for inner_model in _models(inner_field.annotation):
-                    is_shared = issubclass(model, TrainSettings)
-                    key = (inner_model, is_shared or name)
-                    if key not in seen:
-                        yield (inner if is_shared else f"{name}.{inner}"), inner_field, inner_model
-                    seen.add(key)
+            yield from _within(name, model, seen)
+
+
+def _within(
+    path: str, model: type[BaseModel], seen: set[tuple[type[BaseModel], str]]
+) -> Iterator[tuple[str, FieldInfo, type[BaseModel]]]:
+    """Yield the sections of a section, and theirs."""
+    is_shared = issubclass(model, TrainSettings)
+    for name, field in model.model_fields.items():
+        for inner in _models(field.annotation):
+            where = name if is_shared else f"{path}.{name}"
+            if (inner, where) not in seen:
+                seen.add((inner, where))
+                yield where, field, inner
+                yield from _within(where, inner, seen)
 
 
 def _section(path: str, field: FieldInfo, model: type[BaseModel]) -> str:
@@ -125,17 +136,18 @@ def _section(path: str, field: FieldInfo, model: type[BaseModel]) -> str:
         note = " Beside the settings [in common](#training), some of them with another default here:"
     title = f"`{path}`: `{variant}`" if variant and path != variant else f"`{path}`"
     text = _first_line(model) if variant else _plain(field.description)
-    return f"## {title}\n\n{text}{note}\n\n{_table(fields)}"
+    return f"## {title}\n\n{text}{note}\n\n{_table(fields, '' if issubclass(model, TrainSettings) else path)}"
 
 
-def _table(fields: Fields) -> str:
-    return _HEADER + "".join(_row(name, field) for name, field in fields.items())
+def _table(fields: Fields, path: str = "") -> str:
+    return _HEADER + "".join(_row(name, field, path) for name, field in fields.items())
 
 
-def _row(name: str, field: FieldInfo) -> str:
+def _row(name: str, field: FieldInfo, path: str) -> str:
     value = _value(field.annotation, field.metadata)
     if len(_models(field.annotation)) == 1:
-        value = value.replace("section", f"[section](#{name.lower()})")
+        heading = f"{path}{name}".replace(".", "").lower()
+        value = value.replace("section", f"[section](#{heading})")
     return f"| `{name}` | {value} | {_default(field)} | {_plain(field.description)} |\n"
 
 
@@ -151,6 +163,8 @@ def _value(annotation: Any, metadata: Any = ()) -> str:
         return " or ".join(dict.fromkeys(parts))
     if origin is tuple:
         return _list(arguments)
+    if origin is Mapping:
+        return f"names, each with: {_value(arguments[1])}"
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return "section"
     return _WORDS[annotation] + _range(metadata)

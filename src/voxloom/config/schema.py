@@ -6,29 +6,33 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field as Setting
-from pydantic import model_validator
+from pydantic import ValidationError, model_validator
 
 from voxloom.component import Component
+from voxloom.config.patches import SegmentationData
 from voxloom.diffusion import DiffusionProcess, FlowProcess, solver_for
-from voxloom.models import AutoencoderConfig, DenoiserConfig, DiscriminatorConfig, UNetConfig
+from voxloom.models import AutoencoderConfig, DenoiserConfig, DiscriminatorConfig, SegmenterConfig, UNetConfig
+from voxloom.models.segmenter import check_size
 from voxloom.registry import did_you_mean
 from voxloom.sources import Layout
 from voxloom.training.autoencoder import AutoencoderLoss
 from voxloom.training.pix2pix import Pix2PixLoss
 from voxloom.training.regression import RegressionLoss
-from voxloom.training.settings import TrainSettings
+from voxloom.training.segmentation import SegmentationLoss
+from voxloom.training.settings import ImageTrainSettings, TrainSettings
 from voxloom.training.tracking import TRACKERS
 from voxloom.transforms import Augment, Preparation
 
 __all__ = ["TASKS", "Config", "Sampling", "Task"]
 
-Task = Literal["vae", "ldm", "regression", "pix2pix"]
+Task = Literal["vae", "ldm", "regression", "pix2pix", "segmentation"]
 
 TASKS: dict[Task, str] = {
     "vae": "autoencoder_train",
     "ldm": "diffusion_train",
     "regression": "regression_train",
     "pix2pix": "pix2pix_train",
+    "segmentation": "segmentation_train",
 }
 """Each task, and the section of its training settings."""
 
@@ -37,7 +41,10 @@ _LATENT = (
     *("autoencoder_path", "latent_cache_dir", "process", "NoiseScheduler", "flow", "scale_factor"),
     *("diffusion_def", "diffusion_train", "sampling"),
 )
+_ON_IMAGES: tuple[Task, ...] = ("vae", "ldm", "regression", "pix2pix")
+_OF_IMAGES = ("preparation", "augment", "cache_rate", "spatial_dims", "image_channels", "latent_channels")
 _SECTIONS: dict[str, tuple[Task, ...]] = {
+    **dict.fromkeys((*Layout.model_fields, *_OF_IMAGES), _ON_IMAGES),
     "autoencoder_def": ("vae",),
     "autoencoder_train": ("vae",),
     "discriminator_def": ("vae", "pix2pix"),
@@ -45,17 +52,18 @@ _SECTIONS: dict[str, tuple[Task, ...]] = {
     "regression_train": ("regression",),
     "pix2pix_train": ("pix2pix",),
     **dict.fromkeys(_LATENT, ("ldm",)),
+    **dict.fromkeys(("segmentation_data", "segmenter_def", "segmentation_train"), ("segmentation",)),
 }
 
 
-class AutoencoderTrain(TrainSettings, AutoencoderLoss):
+class AutoencoderTrain(ImageTrainSettings, AutoencoderLoss):
     """How the VAE is trained."""
 
     lr: Annotated[float, Setting(gt=0)] = 2.5e-5
     """Learning rate of Adam, for the autoencoder and the discriminator alike."""
 
 
-class DiffusionTrain(TrainSettings):
+class DiffusionTrain(ImageTrainSettings):
     """How the latent model is trained."""
 
     lr: Annotated[float, Setting(gt=0)] = 1e-5
@@ -81,18 +89,27 @@ class DiffusionTrain(TrainSettings):
         return {**values, "schedule": values.get("schedule") or meant}
 
 
-class RegressionTrain(TrainSettings, RegressionLoss):
+class RegressionTrain(ImageTrainSettings, RegressionLoss):
     """How the direct translator is trained."""
 
     lr: Annotated[float, Setting(gt=0)] = 2e-4
     """Learning rate of Adam."""
 
 
-class Pix2PixTrain(TrainSettings, Pix2PixLoss):
+class Pix2PixTrain(ImageTrainSettings, Pix2PixLoss):
     """How pix2pix is trained."""
 
     lr: Annotated[float, Setting(gt=0)] = 2e-4
     """Learning rate of Adam, for translator and discriminator alike."""
+
+
+class SegmentationTrain(TrainSettings, SegmentationLoss):
+    """How the segmenter is trained."""
+
+    batch_size: Annotated[int, Setting(gt=0)] = 2
+    """Patches in a batch of one process."""
+    lr: Annotated[float, Setting(gt=0)] = 1e-3
+    """Learning rate of Adam."""
 
 
 class Sampling(Component):
@@ -172,6 +189,55 @@ class Config(Layout):
     """Training of the regression."""
     pix2pix_train: Pix2PixTrain = Pix2PixTrain()
     """Training of pix2pix."""
+
+    segmentation_data: SegmentationData | None = None
+    """Volumes, patches and classes of the segmentation; it needs no other data."""
+    segmenter_def: SegmenterConfig = SegmenterConfig()
+    """The segmentation's network: its axes and logits follow from `segmentation_data` where they are
+    not stated."""
+    segmentation_train: SegmentationTrain = SegmentationTrain()
+    """Training of the segmentation."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _share_patches(cls, values: Any) -> Any:
+        """Hand axes and classes of the patches to the segmenter where it does not state its own."""
+        if not isinstance(values, dict) or values.get("segmentation_data") is None:
+            return values
+        try:
+            data = SegmentationData.model_validate(values["segmentation_data"])
+            loss = SegmentationTrain.model_validate(values.get("segmentation_train", {}))
+        except ValidationError:
+            return values  # told with its place by the check of the fields
+        shared = {
+            "spatial_dims": data.dims,
+            "in_channels": len(data.inputs),
+            "out_channels": len(data.classes.names) + loss.exclusive,
+        }
+        return {**values, "segmenter_def": _with(values.get("segmenter_def", {}), shared)}
+
+    @model_validator(mode="after")
+    def _segmenter_fits(self) -> Self:
+        """Found now, not after the volumes are opened."""
+        data, network = self.segmentation_data, self.segmenter_def
+        if data is None:
+            return self
+        names = data.classes.names
+        expected = len(names) + self.segmentation_train.exclusive
+        if network.out_channels != expected:
+            raise ValueError(
+                f"segmenter_def.out_channels {network.out_channels} for classes {', '.join(names)}: "
+                f"expected {expected}, one a class and one for the background where they exclude each other. "
+                "Leave it out"
+            )
+        unknown = [name for name in self.segmentation_train.class_weights if name not in names]
+        if unknown:
+            raise ValueError(
+                f"segmentation_train.class_weights: no class {unknown[0]!r}. Classes: {', '.join(names)}."
+                f"{did_you_mean(unknown[0], names)}"
+            )
+        check_size(network, data.size)
+        return self
 
     @model_validator(mode="before")
     @classmethod

@@ -8,19 +8,23 @@ from typing import Any
 import numpy as np
 
 from voxloom.config import Config, Task
-from voxloom.config.schema import AutoencoderTrain, Pix2PixTrain, RegressionTrain
+from voxloom.config.schema import AutoencoderTrain, Pix2PixTrain, RegressionTrain, SegmentationTrain
 from voxloom.models import Autoencoder, LatentScale
 from voxloom.source import Source
 from voxloom.sources import Parts
 from voxloom.training import (
     AutoencoderLoss,
     AutoencoderObjective,
+    ImageTrainSettings,
     LatentObjective,
     Objective,
     Pix2PixLoss,
     Pix2PixObjective,
     RegressionLoss,
     RegressionObjective,
+    SegmentationLoss,
+    SegmentationObjective,
+    SegmentationPatches,
 )
 from voxloom.transforms import Compose
 
@@ -39,11 +43,16 @@ class Material:
     train, validation
         The two sources.
     train_transform, validation_transform
-        What happens to their samples.
+        What happens to their samples; None for nothing.
     data_range
         Width of the intensity range of prepared images, for PSNR and SSIM.
     is_mapped
         Whether reading is a mere copy from mapped memory, so that workers do not pay.
+    is_drawn
+        Whether the training source draws other samples in each epoch, in random order already: it is
+        not shuffled, and not kept in memory.
+    patches
+        What the samples of a segmentation hold.
     first_stage, scale
         The autoencoder behind latents, and the latents' scale.
     facts
@@ -52,10 +61,12 @@ class Material:
 
     train: Source
     validation: Source
-    train_transform: Compose
-    validation_transform: Compose
-    data_range: float
+    train_transform: Compose | None = None
+    validation_transform: Compose | None = None
+    data_range: float = 1.0
     is_mapped: bool = False
+    is_drawn: bool = False
+    patches: SegmentationPatches | None = None
     first_stage: Autoencoder | None = None
     scale: LatentScale | None = None
     facts: dict[str, Any] = field(default_factory=dict)
@@ -72,7 +83,9 @@ def pairs_of(config: Config, task: Task, parts: Parts) -> Material:
 
 
 def _prepared(config: Config, task: Task, parts: Parts, judged: str) -> Material:
-    size = config.settings(task).patch_size
+    settings = config.settings(task)
+    assert isinstance(settings, ImageTrainSettings)
+    size = settings.patch_size
     plain = config.preparation.transform(size)
     data_range = data_range_of(parts.train, plain, judged, config)
     return Material(
@@ -126,6 +139,10 @@ def build_objective(task: Task, config: Config, material: Material) -> Objective
                 data_range=material.data_range,
                 seed=config.seed,
             )
+        case SegmentationTrain():
+            assert material.patches is not None
+            wanted = SegmentationLoss(**{n: getattr(settings, n) for n in SegmentationLoss.model_fields})
+            return SegmentationObjective(config.segmenter_def, wanted, material.patches, seed=config.seed)
     return _latent_objective(config, material)
 
 

@@ -14,16 +14,15 @@ import torch
 from voxloom.atomic import write_json
 from voxloom.config import Config, Task
 from voxloom.errors import CheckpointError, Interrupted, MissingExtraError, VoxloomError
+from voxloom.jobs.data import DATA, OF_TASK, Data, Place
 from voxloom.jobs.device import device_name, device_of
-from voxloom.jobs.latents import latents_of
 from voxloom.jobs.memory import keep_freed_memory
-from voxloom.jobs.objectives import Material, build_objective, images_of, pairs_of
-from voxloom.jobs.outputs import data_folders, refuse_among
+from voxloom.jobs.objectives import Material, build_objective
+from voxloom.jobs.outputs import refuse_among
 from voxloom.jobs.progress import Bar
 from voxloom.loading import Loader, Order
 from voxloom.models.checkpoint import read_checkpoint
 from voxloom.ranks import Rank
-from voxloom.sources import Parts, Split, describe
 from voxloom.training import TRACKERS, Job, Run, Tracker, Trainer
 from voxloom.training.distributed import process_group, wait_for_all
 from voxloom.training.tracking import LogTracker, ProgressTracker
@@ -46,7 +45,7 @@ def train(
     Parameters
     ----------
     task
-        ``vae``, ``ldm``, ``regression`` or ``pix2pix``.
+        ``vae``, ``ldm``, ``regression``, ``pix2pix`` or ``segmentation``.
     config
         Everything that the run depends on.
     resume
@@ -67,7 +66,7 @@ def train(
     rank = Rank.from_environment()
     device = device_of(config.device, rank)
     run = Run(config.run_dir)
-    refuse_among(run.folder, data_folders(config.layout), "Name another folder with --run-dir.")
+    refuse_among(run.folder, DATA[OF_TASK[task]].folders(config), "Name another folder with --run-dir.")
     if device.type == "cpu":
         keep_freed_memory()
     with process_group(rank, device):
@@ -97,13 +96,15 @@ class _Session:
 
     def train(self, checkpoint: Path | None, *, is_new: bool) -> Run:
         state = self._state(checkpoint)
-        parts = self._parts(state)
+        data: Data = DATA[OF_TASK[self.task]](
+            self.task, self.config, state, Place(self.rank, self.device, self._bar)
+        )
         if self.rank.is_main:
-            self._open(parts, is_new=is_new)
+            self._open(data, is_new=is_new)
         wait_for_all()
         again = f"voxloom train {self.task} --resume {self.run.folder}"
         try:
-            return self._train(state, parts)
+            return self._train(state, data)
         except Interrupted as stop:
             self._status("interrupted")
             raise Interrupted(f"{stop} Go on with: {again}") from None
@@ -127,29 +128,25 @@ class _Session:
             )
         return state
 
-    def _open(self, parts: Parts, *, is_new: bool) -> None:
+    def _open(self, data: Data, *, is_new: bool) -> None:
         """Make the run's folder, or take it up again, and tell what is trained on."""
-        statistics = describe(parts.source, parts.split)  # it reads images: not with a folder half made
+        told = data.describe()  # it may read samples: not with a folder half made
         if is_new:
             self.run.create(self.task, self.config.model_dump(mode="json"), overwrite=self.run.exists)
             self.begun = True
-        parts.split.save(self.run.folder / "split.json")
-        write_json(self.run.folder / "skipped.json", dict(parts.skipped))
-        logger.info("%s", statistics)
-        if parts.skipped:
-            where = self.run.folder / "skipped.json"
-            logger.warning("%d images left out; see %s", len(parts.skipped), where)
+        logger.info("%s", told)
+        data.save(self.run.folder)
 
-    def _train(self, state: dict[str, Any] | None, parts: Parts) -> Run:
+    def _train(self, state: dict[str, Any] | None, data: Data) -> Run:
         settings = self.config.settings(self.task)
-        material = self._material(parts, state)
+        material = data.material()
         objective = build_objective(self.task, self.config, material)
         trainer = Trainer(
             objective,
             self._loader(material, training=True),
             self._loader(material, training=False),
             settings,
-            self._job(parts),
+            self._job(data),
             [],
         )
         if state is not None:
@@ -172,18 +169,6 @@ class _Session:
         self._status("finished")
         return self.run
 
-    def _parts(self, state: dict[str, Any] | None) -> Parts:
-        kind: Literal["images", "pairs"] = "images" if self.task == "vae" else "pairs"
-        split = Split.model_validate(state["split"]) if state else None
-        return Parts(self.config.layout, kind, self.config.seed, split=split, progress=self._bar("reading"))
-
-    def _material(self, parts: Parts, state: dict[str, Any] | None) -> Material:
-        if self.task == "ldm":
-            return latents_of(self.config, parts, self.rank, self.device, self._bar, state)
-        return (
-            images_of(self.config, parts) if self.task == "vae" else pairs_of(self.config, self.task, parts)
-        )
-
     def _loader(self, material: Material, *, training: bool) -> Loader:
         source = material.train if training else material.validation
         transform = material.train_transform if training else material.validation_transform
@@ -191,7 +176,7 @@ class _Session:
             length=len(source),
             batch_size=self.config.settings(self.task).batch_size,
             seed=self.config.seed,
-            shuffle=training,
+            shuffle=training and not material.is_drawn,
             rank=self.rank.index,
             world=self.rank.world,
         )
@@ -202,15 +187,15 @@ class _Session:
             seed=self.config.seed,
             num_workers=0 if material.is_mapped else self.config.num_workers,
             pin_memory=self.device.type == "cuda",
-            cache_rate=0.0 if material.is_mapped else self.config.cache_rate,
+            cache_rate=0.0 if material.is_mapped or material.is_drawn else self.config.cache_rate,
             progress=self._bar("caching"),
         )
 
-    def _job(self, parts: Parts) -> Job:
+    def _job(self, data: Data) -> Job:
         facts = {
             "task": self.task,
             "config": self.config.model_dump(mode="json"),
-            "split": parts.split.model_dump(mode="json"),
+            "split": data.split,
         }
         return Job(self.run, self.rank, self.device, self.config.seed, facts)
 

@@ -12,7 +12,7 @@ from voxloom.training.segmentation import (
     SegmentationObjective,
     SegmentationPatches,
 )
-from voxloom.training.settings import TrainSettings
+from voxloom.training.settings import ImageTrainSettings, TrainSettings
 from voxloom.training.tracking import TRACKERS, Tracker
 from voxloom.training.trainer import Job, Trainer
 
@@ -22,6 +22,7 @@ __all__ = [
     "AutoencoderObjective",
     "Average",
     "Clock",
+    "ImageTrainSettings",
     "Job",
     "LatentObjective",
     "LearningRate",

@@ -9,7 +9,7 @@ from pydantic import Field as Setting
 from voxloom.component import Component
 from voxloom.training.optim import LearningRate
 
-__all__ = ["TrainSettings"]
+__all__ = ["ImageTrainSettings", "TrainSettings"]
 
 Positive = Annotated[int, Setting(gt=0)]
 
@@ -19,8 +19,6 @@ class TrainSettings(Component):
 
     batch_size: Positive = 8
     """Samples in a batch of one process."""
-    patch_size: tuple[Positive, Positive] = (256, 256)
-    """Height and width that images are resized to, in pixels."""
     lr: Annotated[float, Setting(gt=0)] = 2.5e-5
     """Learning rate of Adam."""
     scale_lr: bool = False
@@ -51,3 +49,10 @@ class TrainSettings(Component):
     """Samples in a preview."""
     keep: Annotated[int, Setting(ge=0)] = 0
     """Checkpoints of past validations that are kept, beside last, best and final."""
+
+
+class ImageTrainSettings(TrainSettings):
+    """How training on images goes, which are brought to one size."""
+
+    patch_size: tuple[Positive, Positive] = (256, 256)
+    """Height and width that images are resized to, in pixels."""

@@ -11,26 +11,31 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from voxloom.jobs.conversion import ConvertOptions, convert_data
     from voxloom.jobs.inspection import inspect
+    from voxloom.jobs.packing import PackOptions, pack
     from voxloom.jobs.prediction import PredictOptions, predict
     from voxloom.jobs.preview import contact_sheet
     from voxloom.jobs.training import train
 
 _HOME = {
     "ConvertOptions": "voxloom.jobs.conversion",
+    "PackOptions": "voxloom.jobs.packing",
     "PredictOptions": "voxloom.jobs.prediction",
     "contact_sheet": "voxloom.jobs.preview",
     "convert_data": "voxloom.jobs.conversion",
     "inspect": "voxloom.jobs.inspection",
+    "pack": "voxloom.jobs.packing",
     "predict": "voxloom.jobs.prediction",
     "train": "voxloom.jobs.training",
 }
 
 __all__ = [
     "ConvertOptions",
+    "PackOptions",
     "PredictOptions",
     "contact_sheet",
     "convert_data",
     "inspect",
+    "pack",
     "predict",
     "train",
 ]

@@ -6,6 +6,7 @@ from PIL import Image
 
 from voxloom.conversion import convert
 from voxloom.testing.images import snapshot
+from voxloom.testing.volumes import phantom, write_classes, write_volume
 
 
 @pytest.fixture
@@ -115,3 +116,18 @@ def test_a_preview_that_cannot_be_written_is_refused_first(call, pets, tmp_path,
     monkeypatch.setattr("voxloom.jobs.reading.open_source", None)
     failed = call("inspect", pets, "--preview", tmp_path / "sheet.jpg")
     assert (failed.code, failed.out) == (2, "")
+
+
+def test_a_split_of_volumes_is_verified(call, tmp_path):
+    write_volume(tmp_path / "em.zarr", phantom((8, 9, 10)))
+    gt = write_classes(tmp_path / "gt.zarr", {"mito": np.ones((8, 9, 10), np.uint8)})
+    path = tmp_path / "split.csv"
+    path.write_text(f'train,em.zarr,"{gt}"\n')
+    done = call("inspect", path)
+    assert done.code == 0, done.err
+    assert "1 dataset to learn from, 0 to measure on, 0 of them cannot be used" in done.out
+    path.write_text("split,raw\ntrain,none.zarr\n")
+    done = call("inspect", path, "--json")
+    assert done.code == 1
+    assert "row 2" in json.loads(done.out)[0]["problem"]
+    assert call("inspect", path, "--preview", "p.png").code == 2

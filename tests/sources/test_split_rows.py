@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from voxloom.errors import ConfigError, DataError, MissingDataError
-from voxloom.sources.split_rows import SplitRow, followed, rows_from_csv, rows_from_dict
+from voxloom.sources.split_rows import SplitRow, followed, is_volume_split, rows_from_csv, rows_from_dict
 
 
 def csv(folder, text):
@@ -163,3 +163,22 @@ def test_wildcards_and_several_volumes_do_not_mix():
     row = SplitRow("row 1", "train", {"em": "/a/*"}, ())
     with pytest.raises(DataError, match="several volumes"):
         followed(row)
+
+
+@pytest.mark.parametrize(
+    ("text", "is_one"),
+    [
+        ("# c\ntrain,a,b\n", True),
+        ("validate,a,em,b,gt\n", True),
+        ("split,raw_path,gt_path\n", True),
+        ("key,split\n1,train\n", False),
+        ("image,label\na.png,cat\n", False),
+        ("training.png,cat,1,2\n", False),
+        ("", False),
+        ('"\n', False),
+    ],
+)
+def test_a_split_of_volumes_is_told_from_other_tables(tmp_path, text, is_one):
+    assert is_volume_split(csv(tmp_path, text)) is is_one
+    assert not is_volume_split(tmp_path / "none.csv")
+    assert not is_volume_split(tmp_path)

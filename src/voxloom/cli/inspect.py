@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ __all__ = ["command"]
 @click.option("--json", "as_json", is_flag=True, help="Print everything as JSON.")
 @layout_option("PATH")
 def command(path: Path, preview: Path | None, samples: int, as_json: bool, layout: str) -> None:
-    """Say what PATH holds: a store, a folder of images or of class folders, a table.
+    """Say what PATH holds: a store, a folder of images or of class folders, a table, a split of volumes.
 
     Counts, fields, sizes, types, classes, encodings and compression; nothing is written there.
     Labels are counted over all samples, everything else over some of them.
@@ -39,7 +40,13 @@ def command(path: Path, preview: Path | None, samples: int, as_json: bool, layou
     from voxloom.jobs.inspection import inspect
     from voxloom.jobs.listing import listing
     from voxloom.jobs.reading import SourceOptions, open_named
+    from voxloom.sources.split_rows import is_volume_split
 
+    if is_volume_split(path):
+        if preview is not None:
+            raise click.BadParameter("a split of volumes has no contact sheet.", param_hint="--preview")
+        _verify(path, as_json=as_json)
+        return
     if preview is not None and preview.suffix.lower() != ".png":  # said before minutes of work
         raise click.BadParameter(f"{preview}: expected a name that ends in .png.", param_hint="--preview")
     try:
@@ -50,6 +57,16 @@ def command(path: Path, preview: Path | None, samples: int, as_json: bool, layou
     click.echo(_json(found) if as_json else listing(found))
     if preview is not None:
         _draw(source, preview, samples, quiet=as_json)
+
+
+def _verify(path: Path, *, as_json: bool) -> None:
+    """Look at each dataset of a split of volumes; fail where one cannot be used."""
+    from voxloom.sources.volume_split import VolumeSplit
+
+    report = VolumeSplit.from_csv(path).verify()
+    click.echo(json.dumps(report.facts(), indent=2, ensure_ascii=False) if as_json else str(report))
+    if report.problems:
+        sys.exit(1)
 
 
 def _json(found: Any) -> str:

@@ -24,7 +24,10 @@ from voxloom.sources.webdataset import TarFolder
 from voxloom.sources.write import write_image, write_png
 
 if TYPE_CHECKING:  # these need the extra "volumes": they load when they are used
+    from voxloom.sources.areas import centers_in, voxels_in
     from voxloom.sources.patches import PatchOptions, PatchSource
+    from voxloom.sources.split_report import SplitReport
+    from voxloom.sources.volume_dataset import check_dataset
     from voxloom.sources.volume_split import Dataset, VolumeSplit
     from voxloom.sources.volume_view import slices, tiles
 
@@ -32,9 +35,13 @@ _OF_VOLUMES = {
     "Dataset": "volume_split",
     "PatchOptions": "patches",
     "PatchSource": "patches",
+    "SplitReport": "split_report",
     "VolumeSplit": "volume_split",
+    "centers_in": "areas",
+    "check_dataset": "volume_dataset",
     "slices": "volume_view",
     "tiles": "volume_view",
+    "voxels_in": "areas",
 }
 
 __all__ = [
@@ -59,12 +66,15 @@ __all__ = [
     "Random",
     "ReadPolicy",
     "Split",
+    "SplitReport",
     "Statistics",
     "TarFolder",
     "Tiled",
     "Values",
     "VolumeSplit",
+    "centers_in",
     "centers_of",
+    "check_dataset",
     "class_folder",
     "describe",
     "flat_folder",
@@ -79,6 +89,7 @@ __all__ = [
     "subset",
     "table",
     "tiles",
+    "voxels_in",
     "write_image",
     "write_png",
 ]

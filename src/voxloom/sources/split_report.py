@@ -91,6 +91,23 @@ class SplitReport:
         told += [f"  look at {row.origin}: {note}" for row in self.rows for note in row.notes]
         return "\n".join(told)
 
+    def facts(self) -> list[dict[str, Any]]:
+        """Return a plain dict a dataset, as JSON holds it."""
+        return [
+            {
+                "origin": row.origin,
+                "split": row.part,
+                "name": row.name,
+                "raw": row.raw,
+                "labels": row.labels,
+                "within_raw": row.inside,
+                "classes": {name: _share(row.index, name) for name in row.index.annotated},
+                "problem": row.problem,
+                "notes": list(row.notes),
+            }
+            for row in self.rows
+        ]
+
     def _summary(self) -> str:
         numbers = [sum(row.part == part for row in self.rows) for part in ("train", "validation")]
         return (
@@ -102,10 +119,17 @@ class SplitReport:
         yield ("class", "annotated in", "found in", "share of what is annotated")
         for name in self.classes:
             indexes = [row.index for row in self.rows if name in row.index.annotated]
+            # Over all datasets, so that large ones count for more.
             known = math.fsum(index.known(name) for index in indexes)
             present = math.fsum(index.positive(name) for index in indexes)
             share = f"{present / known:.2%}" if known else "-"
             yield (name, str(len(indexes)), str(sum(name in index.found for index in indexes)), share)
+
+
+def _share(index: ClassIndex, name: str) -> float:
+    """Return the part of what is annotated for a class that belongs to it."""
+    known = index.known(name)
+    return index.positive(name) / known if known else 0.0
 
 
 def verify_rows(

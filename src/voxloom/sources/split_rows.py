@@ -14,7 +14,7 @@ from typing import Any, Literal
 from voxloom.errors import ConfigError, DataError, MissingDataError
 from voxloom.registry import did_you_mean
 
-__all__ = ["Part", "SplitRow", "followed", "part_of", "rows_from_csv", "rows_from_dict"]
+__all__ = ["Part", "SplitRow", "followed", "is_volume_split", "part_of", "rows_from_csv", "rows_from_dict"]
 
 Part = Literal["train", "validation"]
 StrPath = str | os.PathLike[str]
@@ -73,6 +73,27 @@ def part_of(name: str, origin: str) -> Part:
         f"{origin}: split {name!r}: expected a name that begins with train, or val as in validate."
         f"{did_you_mean(lowered, ['train', 'validate', 'validation', 'val'])}"
     )
+
+
+def is_volume_split(path: StrPath) -> bool:
+    """Return whether a file reads as a split of volumes, and not as another table.
+
+    Examples
+    --------
+    >>> is_volume_split("photos.csv")
+    False
+    """
+    path = Path(path)
+    if path.suffix.lower() != ".csv" or not path.is_file():
+        return False
+    try:
+        cells = next((cells for _, cells in _lines(path)), [""])
+    except DataError:
+        return False
+    named = {cell.lower() for cell in cells}
+    if "split" in named:
+        return bool({"raw", "raw_path"} & named)
+    return len(cells) in _LAYOUTS and cells[0].lower().startswith(("train", "val"))
 
 
 def rows_from_csv(path: StrPath) -> list[SplitRow]:

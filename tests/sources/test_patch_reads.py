@@ -6,6 +6,7 @@ import pytest
 from voxloom.geometry import PatchSpec
 from voxloom.sources.blocks import Blocks
 from voxloom.sources.locations import Random, centers_of
+from voxloom.sources.patch_reads import PatchTask
 from voxloom.sources.patches import PatchOptions, PatchSource
 from voxloom.sources.volume_split import Dataset
 from voxloom.testing.volumes import VolumeForm, phantom, write_classes, write_volume
@@ -81,8 +82,31 @@ def test_a_batch_may_hold_parts_of_blocks(datasets):
         np.testing.assert_array_equal(array, np.stack([source[index][name] for index in some]))
 
 
-def test_what_is_in_flight_is_bounded(datasets, monkeypatch):
-    monkeypatch.setattr("voxloom.sources.patches._IN_FLIGHT", 1)
-    source = blocked(datasets)
-    np.testing.assert_array_equal(source.gather([1, 9])["raw"][1], source[9]["raw"])
-    assert source._most_in_flight == 0
+@pytest.mark.parametrize(("limit", "begun_first"), [(0, 1), (3000, 4), (10**9, 24)])
+def test_what_is_in_flight_is_bounded(datasets, monkeypatch, limit, begun_first):
+    monkeypatch.setattr("voxloom.sources.patches._IN_FLIGHT", limit)
+    now = blocked(datasets)
+    source = PatchSource(
+        datasets,
+        inputs={"raw": SPEC},
+        targets=now.targets,
+        classes=now.classes,
+        locations=now.locations.inner,
+    )
+    assert source._task(0).nbytes == 2 * 6 * 8 * 10
+    begun, left = [], []
+    begin = PatchTask.begin
+
+    def counted(task):
+        fill = begin(task)
+        begun.append(task)
+
+        def finish(arrays):
+            left.append(len(begun))
+            fill(arrays)
+
+        return finish
+
+    monkeypatch.setattr(PatchTask, "begin", counted)
+    source.gather([*range(6)] * 4)
+    assert left[0] == begun_first

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 
@@ -22,6 +24,9 @@ KNOWN = "_known"
 """Added to the name of a target: which of its classes are known in each voxel."""
 Fill = Callable[[Mapping[str, Array]], None]
 """Waits for the reads of a sample, and fills its arrays."""
+
+
+_TURNED = 4  # the box around a turned cube: up to 5.2 times the cube, 2 where it turns about one axis
 
 
 @dataclass(frozen=True)
@@ -48,6 +53,16 @@ class PatchWork:
     classes: Classes | None
     how: Reading
 
+    @cached_property
+    def nbytes(self) -> int:
+        """Bytes of all patches as they are read, before labels become bits."""
+        images = sum(
+            math.prod(spec.shape) * len(volume.channels) * volume.dtype.itemsize
+            for volume, spec in self.images.values()
+        )
+        width = sum(mark.volume.dtype.itemsize for mark in self.marks)
+        return images + width * sum(math.prod(spec.shape) for spec in self.targets.values())
+
 
 @dataclass(frozen=True)
 class PatchTask:
@@ -56,6 +71,11 @@ class PatchTask:
     work: PatchWork
     center: Point
     pose: Pose
+
+    @property
+    def nbytes(self) -> int:
+        """About how many bytes its reads take while they are in flight."""
+        return self.work.nbytes * (1 if self.pose.is_axis_aligned else _TURNED)
 
     def begin(self) -> Fill:
         """Begin all reads; return what fills the arrays of the sample when it is called."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import math
 from collections import deque
 from collections.abc import Mapping, Sequence
 from functools import cached_property
@@ -32,7 +31,7 @@ if TYPE_CHECKING:
 __all__ = ["KNOWN", "PatchOptions", "PatchSource"]
 
 _UNIT = "nanometer"
-_IN_FLIGHT = 256_000_000  # bytes of patches that one call reads at once: threads come on top
+_IN_FLIGHT = 256_000_000  # bytes that one call reads at once; each thread makes calls of its own
 
 
 class PatchOptions(Component):
@@ -152,7 +151,6 @@ class PatchSource(Source):
         fields = self.schema.only(*names)
         source = copy.copy(self)
         source.__dict__ |= {"size": self.size, "_works": {}}  # the poses stay what they are
-        source.__dict__.pop("_most_in_flight", None)
         source.inputs = {name: spec for name, spec in self.inputs.items() if name in names}
         source.targets = {
             name: spec for name, spec in self.targets.items() if {name, name + KNOWN} & {*names}
@@ -210,28 +208,21 @@ class PatchSource(Source):
 
     def _fill(self, places: Sequence[int], rooms: Sequence[Mapping[str, Array]]) -> None:
         """Read patches into rooms, as many in flight at once as there is memory for."""
-        in_flight: deque[tuple[Fill, Mapping[str, Array]]] = deque()
+        in_flight: deque[tuple[Fill, Mapping[str, Array], int]] = deque()
+        held = 0
         rows = zip(places, rooms, strict=True)
         for _, block in groupby(rows, key=lambda row: row[0] // self.locations.crops_per_block):
             members = list(block)
-            fills = begin_block([self._task(place) for place, _ in members])
-            in_flight += ((fill, room) for fill, (_, room) in zip(fills, members, strict=True))
-            while len(in_flight) > self._most_in_flight:
-                fill, room = in_flight.popleft()
-                fill(room)
-        for fill, room in in_flight:
-            fill(room)
-
-    @cached_property
-    def _most_in_flight(self) -> int:
-        arrays = max((len(self._work(volume).marks) for volume in range(len(self.datasets))), default=0)
-        sizes = (
-            np.dtype(field.dtype).itemsize
-            * math.prod(field.shape or ())
-            * (arrays if field.categories else 1)
-            for field in self.schema.values()
-        )
-        return _IN_FLIGHT // max(1, sum(sizes))
+            tasks = [self._task(place) for place, _ in members]
+            for task, begun, (_, room) in zip(tasks, begin_block(tasks), members, strict=True):
+                in_flight.append((begun, room, task.nbytes))
+                held += task.nbytes
+            while held > _IN_FLIGHT:
+                fill, its_room, nbytes = in_flight.popleft()
+                fill(its_room)
+                held -= nbytes
+        for fill, its_room, _ in in_flight:
+            fill(its_room)
 
     def _task(self, index: int) -> PatchTask:
         volume, center = self.location(index)

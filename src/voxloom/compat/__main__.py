@@ -1,7 +1,8 @@
 """``python -m voxloom.compat script.py [arguments]``: run a script of an older system unchanged.
 
 These are PTI-LDM-VAE (``pti_ldm_vae``), CellMap-Data (``cellmap_data``) and the Dataset Conversion Library
-(``datasets.memmap`` and its siblings, ``utils.utils``). HuggingFace's ``datasets`` and a script's own ``utils`` stay what they are.
+(``datasets.memmap`` and its siblings, ``utils.utils``). HuggingFace's ``datasets`` and a script's own
+``utils`` stay what they are.
 Arguments, ``__name__``, tracebacks and the exit code are those of ``python script.py [arguments]``.
 Under torchrun: ``torchrun --nproc_per_node=4 -m voxloom.compat script.py [arguments]``.
 """

@@ -104,6 +104,12 @@ def test_labels_of_fractions_are_refused(root):
         split(root, 'train,a/em.zarr,"float.zarr/[mito]"').open()
 
 
+def test_labels_of_another_unit_are_refused(root):
+    write_classes(root / "um.zarr", {"mito": np.ones(SHAPE, np.uint8)}, spacing=(8e3, 8e3, 8e3))
+    with pytest.raises(VolumeMetadataError, match=r"row 1: .*wrong unit"):
+        split(root, 'train,a/em.zarr,"um.zarr/[mito]"').open()
+
+
 def test_labels_without_any_wanted_class_are_refused(root):
     with pytest.raises(SchemaError, match="row 1: none of the classes mito is annotated"):
         split(root, 'train,a/em.zarr,"a/gt.zarr/[er]"').open(MITO)

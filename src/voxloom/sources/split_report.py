@@ -177,7 +177,7 @@ def _report(found: Found, classes: Classes | None) -> DatasetReport:
 
 def _told(volume: Volume) -> str:
     grid: Grid = volume.levels[0].grid
-    shape, spacing = (" x ".join(f"{n:g}" for n in each) for each in (grid.shape, grid.spacing))
+    shape, spacing = (" x ".join(f"{n:.10g}" for n in each) for each in (grid.shape, grid.spacing))
     channels = f" x {len(volume.channels)}" if len(volume.channels) > 1 else ""
     return f"{volume.dtype}{channels}, {shape} of {spacing} nm"
 

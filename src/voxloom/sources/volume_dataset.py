@@ -13,6 +13,8 @@ from voxloom.volumes.volume import Volume
 
 __all__ = ["Dataset", "check_dataset", "span"]
 
+_UNITS_APART = 300  # times: no pyramid goes so far, a micrometre has 1000 nanometres
+
 
 @dataclass(frozen=True)
 class Dataset:
@@ -41,7 +43,7 @@ def check_dataset(dataset: Dataset, classes: Classes | None = None) -> None:
     SchemaError
         If labels are no integers, or none of the classes is annotated.
     VolumeMetadataError
-        If raw and labels share no volume.
+        If raw and labels share no volume, or their voxels differ as units do.
     """
     if dataset.labels is None:
         return
@@ -56,6 +58,19 @@ def check_dataset(dataset: Dataset, classes: Classes | None = None) -> None:
         for raw in dataset.raw.values():
             if raw.bounding_box & volume.bounding_box is None:
                 raise VolumeMetadataError(_apart(raw, volume))
+            if _is_other_unit(raw, volume):
+                one, other = raw.levels[0].grid.spacing, volume.levels[0].grid.spacing
+                raise VolumeMetadataError(
+                    f"{raw.path} has voxels of {one} nm, its labels {volume.path} of {other} nm: expected "
+                    "sizes that have to do with each other. One of them probably states a wrong unit; "
+                    "mend it, or open that volume with unit=..."
+                )
+
+
+def _is_other_unit(raw: Volume, labels: Volume) -> bool:
+    """Return whether voxels differ as nanometres and micrometres do, along all axes that both store."""
+    pairs = zip(raw.levels[0].grid.spacing, labels.levels[0].grid.spacing, strict=True)
+    return all(max(a / b, b / a) >= _UNITS_APART for a, b in pairs)
 
 
 def _apart(raw: Volume, labels: Volume) -> str:
@@ -68,4 +83,4 @@ def _apart(raw: Volume, labels: Volume) -> str:
 
 def span(box: Box) -> str:
     """Return where a box lies, for messages."""
-    return " x ".join(f"{low:g} to {high:g}" for low, high in zip(box.low, box.high, strict=True))
+    return " x ".join(f"{low:.10g} to {high:.10g}" for low, high in zip(box.low, box.high, strict=True))

@@ -16,7 +16,7 @@ from voxloom.volumes.layout import VolumeLayout
 from voxloom.volumes.ome import Axis, Multiscale, StoredLevel, parse, parse_labels
 from voxloom.volumes.ome_write import render, render_labels
 from voxloom.volumes.place import Place, begin_reads, finish_reads
-from voxloom.volumes.saving import claimed, has_files, remove_all, write_json
+from voxloom.volumes.saving import claimed, has_files, refuse_read_only, remove_all, write_json
 from voxloom.volumes.transforms import Placement
 
 __all__ = ["create", "create_labels", "layout_of"]
@@ -82,6 +82,7 @@ def create(
 
 
 def _create(place: Place, files: _Files, *, overwrite: bool, resume: bool) -> None:
+    refuse_read_only(place)
     if _is_made(place, files, overwrite=overwrite, resume=resume):
         return
     with claimed(place, _UNFINISHED):

@@ -21,7 +21,7 @@ try:
 except ImportError:  # pragma: no cover - Windows, where two processes must not make one store at once
     fcntl = None  # type: ignore[assignment]
 
-__all__ = ["claimed", "has_files", "remove_all", "saved", "write_file", "write_json"]
+__all__ = ["claimed", "has_files", "refuse_read_only", "remove_all", "saved", "write_file", "write_json"]
 
 _FAILURES = (ValueError, RuntimeError, OSError, OverflowError, NotImplementedError)
 _SYSTEM = re.compile(r": ([^:]+) \[os_error_code=")
@@ -64,6 +64,18 @@ def write_json(place: Place, name: str, value: Mapping[str, Any]) -> None:
     write_file(place, name, (json.dumps(value, indent=2, ensure_ascii=False) + "\n").encode())
 
 
+def refuse_read_only(place: Place) -> None:
+    """Refuse a place where nothing can be written, before anything is looked up there.
+
+    Raises
+    ------
+    SaveError
+        If it is on a web server.
+    """
+    if place.scheme.startswith("http"):
+        raise SaveError(f"{place}: web servers are only read. Expected a folder, or s3:// or gs://.")
+
+
 def has_files(place: Place) -> bool:
     """Return whether anything lies below a place."""
     if place.scheme == "file":
@@ -103,6 +115,7 @@ def claimed(place: Place, name: str) -> Iterator[None]:
     SaveError
         Where the file cannot be made.
     """
+    refuse_read_only(place)
     if place.scheme != "file" or fcntl is None:
         write_file(place, name, b"")
         yield

@@ -14,6 +14,7 @@ from voxloom.ranks import Rank
 from voxloom.volumes import Volume
 from voxloom.volumes.creation import create
 from voxloom.volumes.layout import VolumeLayout
+from voxloom.volumes.patch import Reading, begin_patch
 from voxloom.volumes.writing import downsample, write
 
 SHAPE, SPACING = (20, 37, 50), (16.0, 8.0, 8.0)
@@ -98,8 +99,13 @@ def test_probabilities_labels_and_masks(raw, tmp_path):
 
 def test_a_background_is_the_id_0(raw, tmp_path):
     model = VolumeModel(three, TILE, ("background", "er", "nucleus"), digest="three")
-    report = predict_volume(model, raw, str(tmp_path / "p.zarr"), options=options(write=("labels",)))
+    path = str(tmp_path / "both.zarr")
+    predict_volume(model, raw, path, options=options(write=("probabilities", "masks")))
     values = raw.array(0).read().result()[0]
+    assert np.array_equal(read(path), np.stack([255 - values, np.full_like(values, 100)]))
+    assert set(Volume.open(path).label_names) == {"er", "nucleus"}
+    assert np.array_equal(read(f"{path}/labels/er")[0], values < 128)
+    report = predict_volume(model, raw, str(tmp_path / "p.zarr"), options=options(write=("labels",)))
     assert np.array_equal(read(report.output)[0], np.where(values > 127, 0, 1))
     assert dict(Volume.open(report.output).classes) == {1: "er", 2: "nucleus"}
 
@@ -191,6 +197,23 @@ def test_planes_along_any_axis(raw, tmp_path, axis):
     np.testing.assert_allclose(
         read(made.output)[(slice(None), *inner)], expected[(slice(None), *inner)], atol=1e-5
     )
+
+
+def test_wider_patches_lie_around_the_same_centre(raw, tmp_path):
+    wide = PatchSpec(shape=TILE.shape, spacing=(16.0, 8.0, 16.0))
+    seen = []
+
+    def network(tiles):
+        seen.append(tiles)
+        return tiles[:, 1:]
+
+    model = VolumeModel(network, TILE, ("value",), wider=(wide,), digest="wide")
+    predict_volume(model, raw, str(tmp_path / "p.zarr"), options=options(write=("values",)))
+    (first, *_) = seen
+    center = raw.levels[0].grid.world((3.5, 7.5, 7.5))
+    how = Reading(outside="mirror")
+    expected = [begin_patch(raw, spec, center, how=how).result() for spec in (TILE, wide)]
+    assert np.array_equal(first[0].numpy(), np.concatenate(expected))
 
 
 def test_another_spacing_is_read_and_written_at_that_of_the_model(raw, tmp_path):

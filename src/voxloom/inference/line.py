@@ -18,7 +18,7 @@ import numpy.typing as npt
 from torch import Tensor
 
 from voxloom.errors import SchemaError
-from voxloom.geometry import Box, PatchSpec
+from voxloom.geometry import Box, PatchSpec, Point
 from voxloom.inference.lattice import Tile, Unit
 from voxloom.inference.products import Product
 from voxloom.inference.slab import Shares, Slab
@@ -29,6 +29,8 @@ from voxloom.volumes.patch import Reading, begin_patch
 __all__ = ["Line"]
 
 Array = npt.NDArray[Any]
+_Input = tuple[Array, list[list[Array]]]
+"""What is read for a block: itself, and the wider patches of each of its tiles."""
 
 _AHEAD = 2  # blocks whose input is being read
 _BEHIND = 3  # batches that the network made and that are not blended yet
@@ -92,43 +94,48 @@ class Line:
         if writing is not None:
             yield writing.result()
 
-    def _read(self, numbers: Sequence[int]) -> Iterator[tuple[Unit, Iterator[tuple[Block, Array]]]]:
+    def _read(self, numbers: Sequence[int]) -> Iterator[tuple[Unit, Iterator[tuple[Block, _Input]]]]:
         """Yield units and their blocks with what was read for them; reading runs ahead, over units too."""
         coming = (block for n in numbers for block in self._plan.blocks(self._plan.lattice[n]))
-        ahead: deque[tuple[Block, Future[Array]]] = deque()
+        ahead: deque[tuple[Block, Future[_Input]]] = deque()
 
         def fill() -> None:
             for block in islice(coming, _AHEAD - len(ahead)):
                 ahead.append((block, self._readers.submit(self._input, block)))
 
-        def of(unit: Unit) -> Iterator[tuple[Block, Array]]:
+        def of(unit: Unit) -> Iterator[tuple[Block, _Input]]:
             while ahead and ahead[0][0].unit.index == unit.index:
                 block, reading = ahead.popleft()
-                array = reading.result()
+                read = reading.result()
                 fill()
-                yield block, array
+                yield block, read
 
         fill()
         for number in numbers:
             unit = self._plan.lattice[number]
             yield unit, of(unit)
 
-    def _input(self, block: Block) -> Array:
-        """Read the input of a block with its context, (C, z, y, x)."""
-        options, grid = self._plan.options, self._plan.grid
+    def _input(self, block: Block) -> _Input:
+        """Read the input of a block with its context, (C, z, y, x), and the wider patches of its tiles."""
+        plan, options = self._plan, self._plan.options
         shape = tuple(n + 2 * c for n, c in zip(block.shape, options.context, strict=True))
-        center = [a + (n - 1) / 2 for a, n in zip(block.low, block.shape, strict=True)]
-        spec = PatchSpec(shape=shape, spacing=grid.spacing)  # type: ignore[arg-type]
+        spec = PatchSpec(shape=shape, spacing=plan.grid.spacing)  # type: ignore[arg-type]
         how = Reading(outside=options.outside, fill=options.fill)
-        return begin_patch(self._plan.volume, spec, grid.world(center), how=how).result()
+        begun = begin_patch(plan.volume, spec, _center(plan, block.low, block.shape), how=how)
+        wider = [
+            [begin_patch(plan.volume, each, _center(plan, tile.start, plan.lattice.tile), how=how)
+             for each in plan.model.wider]
+            for tile in block.tiles
+        ]  # fmt: skip
+        return begun.result(), [[patch.result() for patch in patches] for patches in wider]
 
-    def _predicted(self, unit: Unit, blocks: Iterator[tuple[Block, Array]]) -> _Filling:
+    def _predicted(self, unit: Unit, blocks: Iterator[tuple[Block, _Input]]) -> _Filling:
         model, depth = self._plan.model, self._plan.lattice.tile[0]
         slab = Slab(unit, len(model.channels), depth, values=self._values, shares=self._shares)
         filling = _Filling(unit, slab, [product.buffer(unit) for product in self._products])
         blending: deque[Future[None]] = deque()
-        for block, array in blocks:
-            for tiles, batch in self._batches(block, array):
+        for block, read in blocks:
+            for tiles, batch in self._batches(block, *read):
                 blending.append(self._blender.submit(self._blend, filling, tiles, model(batch)))
                 if self._advance is not None:
                     self._advance(len(tiles))
@@ -139,17 +146,17 @@ class Line:
             each.result()
         return filling
 
-    def _batches(self, block: Block, array: Array) -> Iterator[tuple[Sequence[Tile], Array]]:
+    def _batches(
+        self, block: Block, array: Array, wider: Sequence[Sequence[Array]]
+    ) -> Iterator[tuple[Sequence[Tile], Array]]:
         """Cut the tiles of a block out, (B, C, z, y, x)."""
-        read, size = self._plan.model.patch.shape, self._plan.options.batch_size
+        shape, size = self._plan.model.patch.shape, self._plan.options.batch_size
         for first in range(0, len(block.tiles), size):
-            tiles = block.tiles[first : first + size]
-            cut = []
-            for tile in tiles:
-                at = [s - w for s, w in zip(tile.start, block.low, strict=True)]
-                window = tuple(slice(a, a + n) for a, n in zip(at, read, strict=True))
-                cut.append(array[(slice(None), *window)])
-            yield tiles, np.stack(cut)
+            batch = slice(first, first + size)
+            cut = [_cut(array, tile, block, shape) for tile in block.tiles[batch]]
+            if self._plan.model.wider:
+                cut = [np.concatenate([c, *w]) for c, w in zip(cut, wider[batch], strict=True)]
+            yield block.tiles[batch], np.stack(cut)
 
     def _blend(self, filling: _Filling, tiles: Sequence[Tile], made: Tensor) -> None:
         for tile, values in zip(tiles, _cropped(made, self._plan).cpu().numpy(), strict=True):
@@ -171,6 +178,16 @@ class Line:
             product.write(volumes, box, buffer, options.unit)
         self._mark(unit.index)
         return unit.index
+
+
+def _center(plan: VolumePlan, low: Sequence[int], shape: Sequence[int]) -> Point:
+    """Return the middle of voxels in the world."""
+    return plan.grid.world([a + (n - 1) / 2 for a, n in zip(low, shape, strict=True)])
+
+
+def _cut(array: Array, tile: Tile, block: Block, shape: Sequence[int]) -> Array:
+    at = [s - w for s, w in zip(tile.start, block.low, strict=True)]
+    return array[(slice(None), *(slice(a, a + n) for a, n in zip(at, shape, strict=True)))]
 
 
 def _cropped(made: Tensor, plan: VolumePlan) -> Tensor:

@@ -69,9 +69,10 @@ class Markers:
         OutputExistsError
             If the store was begun with another plan, or by somebody else.
         """
+        is_there = has_files(self.store)  # looked at first: another process notes its plan before it makes it
         found = self.folder.read_json(_PLAN)
         if found is None:
-            if has_files(self.store):
+            if is_there:
                 raise OutputExistsError(
                     f"{self.store} exists already, and {self.folder} does not tell that it is a prediction "
                     "that was begun. Name another output, or replace it with overwrite (--overwrite)."

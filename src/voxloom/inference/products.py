@@ -13,6 +13,7 @@ from voxloom.errors import ConfigError
 from voxloom.geometry import Box
 from voxloom.inference.lattice import Unit
 from voxloom.inference.slab import Slab
+from voxloom.inference.volume_model import BACKGROUND
 from voxloom.inference.volume_plan import VolumePlan
 from voxloom.volumes import Place, Volume
 from voxloom.volumes.creation import create, create_labels
@@ -22,8 +23,6 @@ from voxloom.volumes.writing import begin_write, downsample, hot_levels, write_l
 __all__ = ["Product", "finish_levels", "image_of", "label_table", "marker_place", "products_of"]
 
 Array = npt.NDArray[Any]
-BACKGROUND = "background"
-"""A first channel of this name has the id 0."""
 
 _CHUNKS = (64, 48, 32, 24, 16)  # voxels of a chunk along an axis: the first that fits into a unit
 
@@ -120,14 +119,16 @@ def products_of(plan: VolumePlan, output: str) -> list[Product]:
     channels = plan.model.channels
     image = next((name for name in options.write if name in ("probabilities", "values")), None)
     if image is not None:
-        layout = _layout(plan, dtype=options.values.dtype, kind="image", channels=channels)
+        shown = channels if image == "values" else _classes(channels)
+        layout = _layout(plan, dtype=options.values.dtype, kind="image", channels=shown)
         made.append(Product("values", ((output, ""),), (layout,)))
     if "labels" in options.write:
         made.append(_labels(plan, output, below=image is not None))
     if "masks" in options.write:
-        layouts = tuple(_layout(plan, dtype="uint8", kind="labels", classes={1: name}) for name in channels)
+        names = _classes(channels)
+        layouts = tuple(_layout(plan, dtype="uint8", kind="labels", classes={1: name}) for name in names)
         least = 0.5 if options.threshold is None else options.threshold
-        made.append(Product("masks", tuple((output, name) for name in channels), layouts, least=least))
+        made.append(Product("masks", tuple((output, name) for name in names), layouts, least=least))
     return made
 
 
@@ -139,8 +140,13 @@ def label_table(channels: Sequence[str]) -> tuple[int, ...]:
     >>> label_table(["mito", "er"]), label_table(["background", "mito"])
     ((1, 2), (0, 1))
     """
-    first = 0 if channels[0].lower() == BACKGROUND else 1
+    first = 0 if channels[0] == BACKGROUND else 1
     return tuple(range(first, first + len(channels)))
+
+
+def _classes(channels: Sequence[str]) -> tuple[str, ...]:
+    """Return the channels without the background."""
+    return tuple(channels[1:] if channels[0] == BACKGROUND and len(channels) > 1 else channels)
 
 
 def marker_place(output: str) -> Place:

@@ -147,14 +147,18 @@ class Slab:
         return range(self._taken, stop)
 
     def take_values(self, planes: range, out: Array) -> None:
-        """Fill finished planes of the unit's (K, z, y, x) with their values; they stay in the slab."""
+        """Fill finished planes of the unit's (K, z, y, x) with their values; they stay in the slab.
+
+        Where `out` has fewer channels than the slab, it gets the last ones.
+        """
+        sums = self._sums[len(self._sums) - len(out) :]
         if self._values.is_fixed:
-            kernels.take_fixed(self._sums, planes.start, planes.stop, out)
+            kernels.take_fixed(sums, planes.start, planes.stop, out)
             return
         whole = out.dtype.kind in "ui"
         ends = np.iinfo(out.dtype) if whole else np.finfo(np.float32)
         limits = float(ends.min), float(ends.max), whole
-        kernels.take_float(self._sums, planes.start, planes.stop, out, limits)
+        kernels.take_float(sums, planes.start, planes.stop, out, limits)
 
     def take_labels(self, planes: range, out: Array, ids: Array, least: float) -> None:
         """Fill finished planes of (z, y, x) with the strongest channel's id; 0 where none reaches `least`."""
@@ -163,10 +167,9 @@ class Slab:
 
     def take_masks(self, planes: range, out: Array, least: float) -> None:
         """Fill finished planes of (K, z, y, x) with 1 where a channel reaches `least`, else 0."""
-        level = self._values.level(least)
+        level, sums = self._values.level(least), self._sums[len(self._sums) - len(out) :]
         for plane in planes:
-            slot = plane % self._sums.shape[1]
-            np.greater_equal(self._sums[:, slot], level, out=out[:, plane], casting="unsafe")
+            np.greater_equal(sums[:, plane % sums.shape[1]], level, out=out[:, plane], casting="unsafe")
 
     def roll(self, planes: range) -> None:
         """Go on past planes that were taken; what they held is forgotten."""

@@ -18,10 +18,13 @@ from voxloom.errors import ConfigError, SchemaError
 from voxloom.geometry import PatchSpec
 from voxloom.inference.encode import weights_digest
 
-__all__ = ["Activation", "Planes", "VolumeModel"]
+__all__ = ["BACKGROUND", "Activation", "Planes", "VolumeModel"]
 
 Activation = Literal["softmax", "sigmoid", "none"]
 Array = npt.NDArray[Any]
+
+BACKGROUND = "background"
+"""A first channel of this name is none of the classes: its label is 0."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +40,11 @@ class VolumeModel:
         Voxels of a tile and their spacing in nm. The volume is read at this spacing, and the result
         has it too.
     channels
-        Names of the K channels: classes, for a segmentation.
+        Names of the K channels: classes, for a segmentation. A first one named "background" is the
+        absence of all others.
+    wider
+        Further patches of the same shape, around the same centre, of other spacings: their channels
+        follow those of `patch`.
     activation
         What makes probabilities of the network's output: ``softmax`` over channels, ``sigmoid`` of
         each, or nothing.
@@ -61,6 +68,7 @@ class VolumeModel:
     network: Callable[[Tensor], Tensor]
     patch: PatchSpec
     channels: tuple[str, ...]
+    wider: tuple[PatchSpec, ...] = ()
     activation: Activation = "none"
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     precision: torch.dtype | None = None
@@ -69,6 +77,9 @@ class VolumeModel:
     def __post_init__(self) -> None:
         if not self.channels or len(set(self.channels)) != len(self.channels):
             raise ConfigError(f"channels {self.channels}: expected a name for each channel made, each once.")
+        if any(spec.shape != self.patch.shape for spec in self.wider):
+            shapes = [spec.shape for spec in (self.patch, *self.wider)]
+            raise ConfigError(f"patches of shapes {shapes}: expected one shape, of whatever spacings.")
 
     @property
     def identity(self) -> str:

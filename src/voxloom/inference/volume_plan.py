@@ -162,6 +162,7 @@ class VolumePlan:
             "activation": self.model.activation,
             "precision": str(self.model.precision or "float32"),
             "patch": self.model.patch.shape,
+            "wider": [spec.spacing for spec in self.model.wider],
             "input": self.volume.path,
             "input channels": self.volume.channels,
             "input level": {

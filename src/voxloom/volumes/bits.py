@@ -16,7 +16,7 @@ from voxloom.volumes.combining import Rule, rule_for
 from voxloom.volumes.fetch import Fetch, Stored
 from voxloom.volumes.patch import AS_IS, begin_box, stored_for
 from voxloom.volumes.placement import Placement
-from voxloom.volumes.sampling import find_inside, sample_nearest
+from voxloom.volumes.sampling import MARGIN, find_inside, sample
 
 if TYPE_CHECKING:
     from voxloom.volumes.volume import Volume
@@ -69,7 +69,8 @@ class _Group:
         elif self.fetch.buffer.size:
             box = np.empty(self.fetch.buffer.shape[1:], out.dtype)
             self._combine(box)
-            sample_nearest(box[None], self.placement.among(self.fetch.first), bits[None])
+            moved = self.placement.among(self.fetch.first)
+            sample(box[None], moved, bits[None], interpolation="nearest")
         if not is_first:
             out |= bits
 
@@ -86,7 +87,8 @@ class _Group:
             return np.asarray(known)
         inside = np.empty(shape, np.uint8)
         find_inside(self.placement, self.shape, inside)
-        return inside * known
+        told: Array = inside * known
+        return told
 
 
 class PendingBits:
@@ -184,7 +186,12 @@ def _begin_group(
     ]
     known = int(np.bitwise_or.reduce([mark.known for mark in marks]))
     return _Group(
-        placement, grid.shape, known, rules, begin_box(arrays, placement, copy, fill=0), copy is not None
+        placement,
+        grid.shape,
+        known,
+        rules,
+        begin_box(arrays, placement, copy, fill=0, margin=MARGIN["nearest"]),
+        copy is not None,
     )
 
 

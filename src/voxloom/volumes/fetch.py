@@ -11,6 +11,7 @@ import tensorstore as ts
 
 from voxloom.sample import Array
 from voxloom.volumes import engine
+from voxloom.volumes.held_part import HeldPart
 from voxloom.volumes.placement import Copy, Window
 
 if TYPE_CHECKING:
@@ -67,7 +68,8 @@ class Fetch:
         """
         for within, reads in self.parts:
             for future, stored, window in reads:
-                engine.finish(future, lambda stored=stored, window=window: _what(stored, window))  # type: ignore[misc]
+                if future is not None:
+                    engine.finish(future, lambda stored=stored, window=window: _what(stored, window))  # type: ignore[misc]
             yield within
 
     def wait(self) -> Array:
@@ -92,16 +94,11 @@ def fetch_windows(arrays: Sequence[Stored], whole: Window, windows: Sequence[Win
     first = (whole[0].start, whole[1].start, whole[2].start)
     shape = [part.stop - part.start for part in whole]
     buffer = _buffer(arrays, shape)
-    target = ts.array(buffer)
     parts = []
     for window in windows:
         z, y, x = (slice(s.start - a, s.stop - a) for s, a in zip(window, first, strict=True))
         reads = [
-            (
-                target[channels, z, y, x].write(_moved(stored.view[:, *window], (z, y, x), channels)),
-                stored,
-                window,
-            )
+            (_begin(stored, window, buffer[channels, z, y, x]), stored, window)
             for stored, channels in _layers(arrays)
         ]
         parts.append(Part((z, y, x), reads))
@@ -127,8 +124,7 @@ def fetch_copy(arrays: Sequence[Stored], copy: Copy, *, shape: Sequence[int], fi
     target = buffer[:, *within][:, *turned].transpose(order)
     window = (here[0], here[1], here[2])
     reads = [
-        (ts.array(target[channels]).write(stored.view[:, *window].translate_to[0, 0, 0, 0]), stored, window)
-        for stored, channels in _layers(arrays)
+        (_begin(stored, window, target[channels]), stored, window) for stored, channels in _layers(arrays)
     ]
     return Fetch(buffer, (0, 0, 0), [Part(within, reads)])
 
@@ -146,8 +142,12 @@ def _layers(arrays: Sequence[Stored]) -> Iterator[tuple[Stored, slice]]:
         first += stored.view.shape[0]
 
 
-def _moved(view: Any, there: Window, channels: slice) -> Any:
-    return view.translate_to[channels.start, there[0].start, there[1].start, there[2].start]
+def _begin(stored: Stored, window: Window, target: Array) -> Any:
+    """Begin to read a window into memory; what is in memory already is copied at once."""
+    if isinstance(stored.view, HeldPart):
+        target[...] = stored.view.cut(window)
+        return None
+    return ts.array(target).write(stored.view[:, *window].translate_to[0, 0, 0, 0])
 
 
 def _met(start: int, step: int, count: int, extent: int) -> tuple[int, int]:

@@ -13,14 +13,13 @@ from voxloom.geometry import PatchSpec, Point, Pose
 from voxloom.sample import Array
 from voxloom.volumes.fetch import Fetch, Stored, fetch_copy, fetch_windows
 from voxloom.volumes.placement import Copy, Placement, Window
-from voxloom.volumes.sampling import find_inside, sample_linear, sample_nearest
+from voxloom.volumes.sampling import MARGIN, Interpolation, find_inside, sample
 
 if TYPE_CHECKING:
     from voxloom.volumes.volume import Volume
 
 __all__ = ["AS_IS", "PendingPatch", "Reading", "begin_box", "begin_patch", "spacing_along", "stored_for"]
 
-Interpolation = Literal["linear", "cubic", "nearest"]
 Outside = Literal["pad", "mirror", "refuse"]
 
 
@@ -45,7 +44,6 @@ class Reading:
 
 
 AS_IS = Pose()
-_PAIR = (0, 1)  # linear and nearest look at the voxel just below a place, and the next
 _DEFAULT = Reading()
 
 
@@ -176,13 +174,22 @@ def stored_for(volume: Volume, spec: PatchSpec, pose: Pose) -> Stored:
     return Stored(volume, level, volume.array(level))
 
 
-def begin_box(arrays: Sequence[Stored], placement: Placement, copy: Copy | None, *, fill: Any) -> Fetch:
+def begin_box(
+    arrays: Sequence[Stored],
+    placement: Placement,
+    copy: Copy | None,
+    *,
+    fill: Any,
+    margin: tuple[int, int],
+) -> Fetch:
     """Begin to read what a patch needs, of arrays that share a grid and a type."""
     if copy is not None:
         return fetch_copy(arrays, copy, shape=placement.shape, fill=fill)
     level = arrays[0].volume.levels[arrays[0].level]
-    window = placement.window(level.grid.shape, _PAIR)
-    return fetch_windows(arrays, window, list(placement.slabs(level.grid.shape, _PAIR, thick=level.chunk[0])))
+    window = placement.window(level.grid.shape, margin)
+    return fetch_windows(
+        arrays, window, list(placement.slabs(level.grid.shape, margin, thick=level.chunk[0]))
+    )
 
 
 def spacing_along(spec: PatchSpec, pose: Pose) -> Point:
@@ -203,36 +210,35 @@ _Begun = tuple[Fetch, Callable[[Array, Array], None] | None]
 
 def _begin(stored: Stored, placement: Placement, copy: Copy | None, how: Reading) -> _Begun:
     fill = _as_value(how.fill, stored.view.dtype.numpy_dtype)
-    fetch = begin_box([stored], placement, copy, fill=fill)
+    fetch = begin_box([stored], placement, copy, fill=fill, margin=MARGIN[how.interpolation])
     if copy is not None:
         return fetch, None
     whole = placement.within(stored.extents)
     moved = placement.among(fetch.first)
-    sample = sample_nearest if how.interpolation == "nearest" else sample_linear
 
     def finish(voxels: Array, out: Array) -> None:
         if not whole:
             out[...] = fill
         if voxels.size:
-            sample(voxels, moved, out)
+            sample(voxels, moved, out, interpolation=how.interpolation)
 
     return fetch, finish
 
 
 def _begin_mirrored(stored: Stored, placement: Placement, copy: Copy | None, how: Reading) -> _Begun:
-    low, high = placement.bounds
-    first, last = np.floor(low).astype(int), np.floor(high).astype(int) + 2
-    folded = [_fold(np.arange(a, b), n) for a, b, n in zip(first, last, stored.extents, strict=True)]
+    below, above = MARGIN[how.interpolation]
+    first, last = (np.floor(bound).astype(int) for bound in placement.bounds)
+    ranges = zip(first - below, last + above + 1, stored.extents, strict=True)
+    folded = [_fold(np.arange(begin, end), extent) for begin, end, extent in ranges]
     z, y, x = (slice(int(places.min()), int(places.max()) + 1) for places in folded)
     window: Window = (z, y, x)
     fetch = fetch_windows([stored], window, [window])
     take = np.ix_(*(places - part.start for places, part in zip(folded, window, strict=True)))
-    moved = placement.among(first.tolist())
-    nearest = how.interpolation == "nearest" or copy is not None
-    sample = sample_nearest if nearest else sample_linear
+    moved = placement.among((first - below).tolist())
+    interpolation = "nearest" if copy is not None else how.interpolation
 
     def finish(voxels: Array, out: Array) -> None:
-        sample(np.ascontiguousarray(voxels[(slice(None), *take)]), moved, out)
+        sample(np.ascontiguousarray(voxels[(slice(None), *take)]), moved, out, interpolation=interpolation)
 
     return fetch, finish
 

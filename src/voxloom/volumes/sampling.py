@@ -7,47 +7,77 @@ that the compiler can do all but the look-ups many voxels at a time.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
 from voxloom.sample import Array
 from voxloom.volumes.compiling import kernel, load_pair
+from voxloom.volumes.cubic import cubic
 from voxloom.volumes.placement import Placement
 from voxloom.volumes.rows import Places, cells, inside, nearest, places_of, row, steps
 
-__all__ = ["find_inside", "sample_linear", "sample_nearest"]
+__all__ = ["MARGIN", "Interpolation", "find_inside", "sample"]
+
+Interpolation = Literal["linear", "cubic", "nearest"]
+
+MARGIN = {"linear": (0, 1), "cubic": (1, 2), "nearest": (0, 1)}
+"""How many voxels are looked at below the one just below a place, and above it."""
 
 _PAIRED = (np.dtype(np.uint8), np.dtype(np.uint16))
 
 
-def sample_linear(source: Array, placement: Placement, out: Array) -> None:
-    """Sample channels (c, z, y, x) of a box of voxels; integers are rounded half up and clipped."""
-    whole = placement.within(source.shape[1:])
-    if source.dtype in _PAIRED and source.shape[3] > 1:
-        pairs = np.empty((4, out.shape[3]), np.uint16 if source.itemsize == 1 else np.uint32)
-        _linear_pairs(source, places_of(placement), whole, pairs, out)
-        return
+def sample(source: Array, placement: Placement, out: Array, *, interpolation: Interpolation) -> None:
+    """Sample channels (c, z, y, x) of a box of voxels; integers are rounded half up and clipped.
+
+    Parameters
+    ----------
+    source
+        The box, C-contiguous.
+    placement
+        Where the voxels of the patch lie among the box's.
+    out
+        (c, z, y, x) of the same type, C-contiguous. What lies outside of the box is left as it is.
+    interpolation
+        What stands between voxels.
+    """
+    if source.dtype == bool:
+        source, out = source.view(np.uint8), out.view(np.uint8)
+    if source.dtype.kind not in "iuf" or source.dtype.itemsize > 8 or source.dtype == np.float16:
+        wide = np.ascontiguousarray(source, np.float32)  # types that are not compiled: half precision
+        made = out.astype(np.float32)
+        sample(wide, placement, made, interpolation=interpolation)
+        out[...] = made
+    elif interpolation == "nearest":
+        _nearest(source, places_of(placement), placement.within(source.shape[1:]), out)
+    else:
+        _interpolate(source, placement, out, interpolation == "cubic")
+
+
+def _interpolate(source: Array, placement: Placement, out: Array, is_cubic: bool) -> None:
+    places, whole = places_of(placement), placement.within(source.shape[1:])
     # a float32 has 24 bits, too few for integers of 32
     wide = np.float64 if out.dtype.itemsize >= 4 and out.dtype != np.float32 else np.float32
     low, high = (wide(limit) for limit in _limits(out.dtype))
-    found = np.empty((8, out.shape[3]), wide)
-    _linear(source, places_of(placement), whole, (low, high), found, out)
-
-
-def sample_nearest(source: Array, placement: Placement, out: Array) -> None:
-    """Take the nearest voxel of channels (c, z, y, x)."""
-    _nearest(source, places_of(placement), placement.within(source.shape[1:]), out)
+    if is_cubic:
+        cubic(source, places, whole, _limits(out.dtype), out)
+    elif source.dtype in _PAIRED and source.shape[3] > 1:
+        pairs = np.empty((4, out.shape[3]), np.uint16 if source.itemsize == 1 else np.uint32)
+        _linear_pairs(source, places, whole, pairs, out)
+    else:
+        _linear(source, places, whole, (low, high), np.empty((8, out.shape[3]), wide), out)
 
 
 def find_inside(placement: Placement, shape: Any, out: Array) -> None:
-    """Set `out` (z, y, x) to 1 where a voxel of the patch lies in a level of a shape, and to 0 elsewhere."""
+    """Set `out` (z, y, x), bool or uint8, to whether each voxel of the patch lies in a level of a shape."""
     _inside(places_of(placement), np.asarray(shape, float), out)
 
 
 def _limits(dtype: np.dtype[Any]) -> tuple[float, float]:
     if dtype.kind in "iu":
-        return float(np.iinfo(dtype).min), float(np.iinfo(dtype).max)
+        least, most = np.iinfo(dtype).min, float(np.iinfo(dtype).max)
+        # the largest integer of 64 bits is no float64: the next one below is
+        return float(least), most if dtype.itemsize < 8 else float(np.nextafter(most, 0))
     return -np.inf, np.inf
 
 

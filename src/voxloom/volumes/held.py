@@ -5,11 +5,9 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import numpy as np
-import tensorstore as ts
-
 from voxloom.geometry import Box, Grid, PatchSpec, Point, Pose
 from voxloom.volumes.fetch import Fetch, Stored, fetch_windows
+from voxloom.volumes.held_part import HeldPart
 from voxloom.volumes.patch import AS_IS, spacing_along
 from voxloom.volumes.placement import Window
 from voxloom.volumes.volume import Volume
@@ -74,7 +72,7 @@ class HeldVolume(Volume):
         fetched = self._fetched.get(level)
         if fetched is None:  # nothing of it lies in the volume: patches of padding alone
             return self._volume.array(level)
-        return ts.array(fetched.wait()).translate_to[np.array([0, *fetched.first])]
+        return HeldPart(fetched.wait(), fetched.first)
 
 
 def _needed(grid: Grid, box: Box) -> Window:

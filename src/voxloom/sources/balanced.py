@@ -141,7 +141,8 @@ class Balanced(Locations):
         if name in annotated:
             return (
                 f"class {name!r}: somebody looked for it, and no dataset that is drawn from holds a voxel of "
-                'it that the index counted. Leave it out of the classes to draw, or draw with absent="drop".'
+                "it that the index counted. Count finer where it is thin (class_index(..., most=...)), leave "
+                'it out of the classes to draw, or draw with absent="drop".'
             )
         return (
             f"class {name!r}: annotated in none of the {len(self.index)} datasets. Annotated are: "

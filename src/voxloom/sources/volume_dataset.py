@@ -68,7 +68,7 @@ def check_dataset(dataset: Dataset, classes: Classes | None = None) -> None:
 
 
 def _is_other_unit(raw: Volume, labels: Volume) -> bool:
-    """Return whether voxels differ as nanometres and micrometres do, along all axes that both store."""
+    """Return whether voxels differ as nanometres and micrometres do, along every axis."""
     pairs = zip(raw.levels[0].grid.spacing, labels.levels[0].grid.spacing, strict=True)
     return all(max(a / b, b / a) >= _UNITS_APART for a, b in pairs)
 

@@ -8,9 +8,11 @@ import json
 import logging
 import os
 import sys
+import tempfile
 import threading
 import zipfile
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -43,10 +45,10 @@ def cache_folder() -> Path:
     if stated := os.environ.get("VOXLOOM_CACHE"):
         return Path(stated).expanduser()
     if sys.platform == "darwin":
-        return Path.home() / "Library" / "Caches" / "voxloom"
+        return _home() / "Library" / "Caches" / "voxloom"
     if sys.platform == "win32":
-        return Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local") / "voxloom" / "Cache"
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "voxloom"
+        return Path(os.environ.get("LOCALAPPDATA") or _home() / "AppData" / "Local") / "voxloom" / "Cache"
+    return Path(os.environ.get("XDG_CACHE_HOME") or _home() / ".cache") / "voxloom"
 
 
 def key_of(marks: Sequence[Mark], level: int, others: Sequence[str]) -> Key:
@@ -87,8 +89,24 @@ def save(key: Key, cells: Mapping[str, ClassCells]) -> None:
     try:
         with _one_writer, replacing(_path(key)) as file:
             np.savez(file, **packed)  # type: ignore[arg-type] # mypy takes them for its flag
-    except SaveError as error:
-        logger.warning("the counts of classes are not kept, and counted again next time: %s", error)
+    except SaveError:
+        _warn(cache_folder())
+
+
+@lru_cache(maxsize=16)  # once a folder: the next dataset fails for the same reason
+def _warn(folder: Path) -> None:
+    logger.warning(
+        "%s cannot be written: the counts of classes are not kept, and counted again next time. Free some "
+        "space, or name another folder in VOXLOOM_CACHE.",
+        folder,
+    )
+
+
+def _home() -> Path:
+    try:
+        return Path.home()
+    except RuntimeError:  # a user without a name, as in some containers
+        return Path(tempfile.gettempdir())
 
 
 def _path(key: Key) -> Path:

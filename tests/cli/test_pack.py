@@ -53,6 +53,15 @@ def test_the_words_are_those_of_the_command_line(call, split, tmp_path):
     assert "Use --overwrite to replace it" in told.err
 
 
+def test_a_missing_unit_can_be_stated(call, split, tmp_path):
+    metadata = tmp_path / "em.zarr" / "zarr.json"
+    metadata.write_text(metadata.read_text().replace('"unit": "nanometer"', '"unit": ""'))
+    told = call("pack", split, tmp_path / "copy")
+    assert told.code == 1
+    assert "--unit nanometer" in told.err
+    assert call("pack", split, tmp_path / "copy", "--unit", "nanometer").code == 0
+
+
 def test_a_slip_is_told(call, split, tmp_path):
     assert call("pack", split, tmp_path / "copy", "--spacing", 8, 8, 0).code == 2
     told = call("pack", split)

@@ -18,7 +18,7 @@ __all__ = ["WordedCommand", "is_quiet", "reworded"]
 
 _OPTIONS = (
     "check|compression|dask|encoding|format|interpolation|layout|mode|on_error|quality|samples_per_shard|"
-    "shard_bytes|size|workers"
+    "shard_bytes|size|unit|workers"
 )
 _TABLE: tuple[tuple[str, str | Callable[[re.Match[str]], str]], ...] = (
     (

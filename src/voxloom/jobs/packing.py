@@ -117,7 +117,9 @@ def pack(
     rank = Rank.from_environment() if rank is None else rank
     options = PackOptions() if options is None else options
     if options.overwrite and rank.world > 1:
-        raise ConfigError("overwrite with several processes: expected one, since each would begin anew.")
+        raise ConfigError(
+            "overwrite (--overwrite) with several processes: expected one, since each would begin anew."
+        )
     job = _Job(Place.of(target), _planned(VolumeSplit.from_csv(split), options), options, rank)
     job.check_table(split)
     try:

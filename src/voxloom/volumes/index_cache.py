@@ -58,6 +58,7 @@ def key_of(marks: Sequence[Mark], level: int, others: Sequence[str]) -> Key:
             mark.volume.path,
             list(mark.volume.channels),
             repr(mark.volume.levels),
+            mark.volume.options.time,
             mark.known,
             sorted((mark.table or {}).items()),
             mark.table is None,

@@ -54,16 +54,18 @@ def rule_for(
         return partial(_apply, partial(_shifted, shifts=shifts, dtype=bits))
     if table is None:
         return partial(_apply_above, bits.type(known))
-    if stored.kind in "u" and all(value < _LONGEST for value in table):
-        line = np.zeros(max([0, *table]) + 2, bits)
-        for value, set_bits in table.items():
-            if value >= 0:
-                line[value] = set_bits
+    held = {value: set_bits for value, set_bits in table.items() if _holds(stored, value)}
+    if stored.kind == "u" and all(value < _LONGEST for value in held):
+        line = np.zeros(max([0, *held]) + 2, bits)
+        line[list(held)] = list(held.values())
         return partial(_apply_table, line)
-    keys = np.array(sorted(table))
-    return partial(
-        _apply, partial(_looked_up, keys=keys, found=np.array([table[k] for k in keys.tolist()], bits))
-    )
+    keys = np.array(sorted(held), stored)
+    found = np.array([held[value] for value in sorted(held)], bits)
+    return partial(_apply, partial(_looked_up, keys=keys, found=found))
+
+
+def _holds(dtype: np.dtype[Any], value: int) -> bool:
+    return dtype.kind not in "iu" or bool(np.iinfo(dtype).min <= value <= np.iinfo(dtype).max)
 
 
 def _shifted_table(values: Array, shifts: Sequence[tuple[int, int]]) -> dict[int, int]:
@@ -81,6 +83,8 @@ def _shifted(values: Array, shifts: Sequence[tuple[int, int]], dtype: np.dtype[A
 
 
 def _looked_up(values: Array, keys: Array, found: Array) -> Array:
+    if not len(keys):
+        return np.zeros(values.shape, found.dtype)
     at = np.minimum(np.searchsorted(keys, values), len(keys) - 1)
     return np.where(keys[at] == values, found[at], found.dtype.type(0))
 

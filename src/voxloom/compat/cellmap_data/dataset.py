@@ -174,7 +174,8 @@ class CellMapDataset(Placed, CellMapBaseDataset, Dataset[Item]):
                 name: self.label_sources.witnesses(self.classes, self._spec(info))
                 for name, info in self.target_arrays.items()
             }
-        self.__dict__.pop("places", None)
+        for derived in ("_images", "places"):
+            self.__dict__.pop(derived, None)
 
     def get_target_array(self, array_info: ArrayInfo) -> Any:
         """Return the source of each class at one shape and scale; the raw one where there are no classes."""
@@ -200,12 +201,12 @@ class CellMapDataset(Placed, CellMapBaseDataset, Dataset[Item]):
 
     # -- places -------------------------------------------------------------------------------------
 
-    @property
+    @cached_property
     def _images(self) -> list[CellMapImage]:
-        targets = [
-            t for s in self.target_sources.values() for t in (s.values() if isinstance(s, dict) else [s])
-        ]
-        return [i for i in [*self.input_sources.values(), *targets] if isinstance(i, CellMapImage)]
+        sources = list(self.input_sources.values())
+        for each in [*self.target_sources.values(), *self._witnesses.values()]:
+            sources += each.values() if isinstance(each, dict) else [each]
+        return [source for source in sources if isinstance(source, CellMapImage)]
 
     @cached_property
     def places(self) -> Places:
@@ -305,7 +306,8 @@ class CellMapDataset(Placed, CellMapBaseDataset, Dataset[Item]):
         """Whether there is anything to learn from: a voxel of a class, or raw data where that is all."""
         if self.raw_only or not self.target_arrays or not self.classes or self.force_has_data:
             return True
-        return any(self.class_counts["totals"][name] > 0 for name in self.classes)
+        told = [*self.classes, *witnesses_of(self.classes, self.class_relation_dict)]
+        return bool(class_index(self.labels, Classes(names=tuple(told))).found)
 
     @cached_property
     def class_counts(self) -> dict[str, dict[str, float]]:

@@ -253,7 +253,10 @@ class CellMapImage(CellMapImageBase):
         return {axis: zyx[AXES.index(axis)] for axis in self.spec.order}
 
     def _holds(self, value: float) -> bool:
-        return self.volume.dtype.kind not in "iub" or math.isfinite(value)
+        dtype = self.volume.dtype
+        if dtype.kind not in "iu":
+            return dtype.kind != "b" or value in (0, 1)
+        return float(value).is_integer() and np.iinfo(dtype).min <= value <= np.iinfo(dtype).max
 
     def _at(self, coordinates: Mapping[str, Any]) -> CellMapImage:
         """Return the same image, read at other voxels."""

@@ -202,5 +202,5 @@ def test_options_that_do_not_fit():
         Volume.open(path, time=9)
     with pytest.raises(VolumeMetadataError, match=r"spacing \(8\.0, 0\.0, 8\.0\): expected"):
         Volume.open(path, spacing=(8, 0, 8))
-    with pytest.raises(DataError, match=r"expected a path, or a URL that begins with file, s3, gs, http"):
+    with pytest.raises(DataError, match=r"expected a path, or a URL .* begins with file, s3, gs, http"):
         Volume.open("ftp://host/a.zarr")

@@ -37,16 +37,17 @@ _RETRIED = ("s3_request_retries", "gcs_request_retries", "http_request_retries")
 _FAILURES = (ValueError, RuntimeError, OSError, OverflowError, NotImplementedError)
 """What TensorStore raises where a request fails: its statuses have no class of their own."""
 
-_CURES = (
-    ("PERMISSION_DENIED", "Check the rights; object stores take credentials from the environment"),
-    ("UNAUTHENTICATED", "Set credentials in the environment, such as AWS_ACCESS_KEY_ID"),
-    ("NOT_FOUND: chunk", "Without strict=True the fill value is taken for it"),
-    ("does not exist", "It was removed or moved after the volume was opened"),
-    ("retry attempts failed", "Check the network and go on: nothing is lost by reading again"),
-    ("UNAVAILABLE", "Check the network and go on: nothing is lost by reading again"),
-    ("DEADLINE_EXCEEDED", "Check the network and go on: nothing is lost by reading again"),
-    ("Error opening", "Its metadata ask for what TensorStore cannot read"),
-)
+_CURES = {
+    ("PERMISSION_DENIED",): "Check the rights; object stores take credentials from the environment",
+    ("UNAUTHENTICATED",): "Set credentials in the environment, such as AWS_ACCESS_KEY_ID",
+    ("NOT_FOUND: chunk",): "Without strict=True the fill value is taken for it",
+    ("does not exist",): "It was removed or moved after the volume was opened",
+    ("retry attempts failed", "UNAVAILABLE", "DEADLINE_EXCEEDED"): (
+        "Check the network and go on: nothing is lost by reading again"
+    ),
+    ("Error opening",): "Its metadata ask for what TensorStore cannot read",
+    ("DATA_LOSS", "at byte", "byte range", "Error decoding"): "The data are damaged: copy them anew",
+}
 """What helps, by what an error says."""
 
 _used_by: int | None = None
@@ -187,5 +188,5 @@ def _context() -> Any:
 def told(error: BaseException) -> str:
     """Return what an error of TensorStore says, without where in its source it arose, and what helps."""
     text = re.split(r" \[(?:source locations|tensorstore_\w+|x-\w)", str(error))[0].rstrip(".")
-    cure = next((cure for sign, cure in _CURES if sign in text), "The data are damaged: copy them anew")
-    return f"{text}. {cure}"
+    cure = next((cure for signs, cure in _CURES.items() if any(sign in text for sign in signs)), "")
+    return f"{text}. {cure}" if cure else text

@@ -61,8 +61,11 @@ class Place:
         parts = urlsplit(text)
         if parts.scheme == "file":
             return cls("file", "", os.path.abspath(unquote(parts.path)))
-        if parts.scheme not in _SPECS:
-            raise DataError(f"{text}: expected a path, or a URL that begins with file, {', '.join(_SPECS)}")
+        if parts.scheme not in _SPECS or not parts.netloc:
+            raise DataError(
+                f"{text}: expected a path, or a URL such as s3://bucket/raw.zarr that begins with file, "
+                f"{', '.join(_SPECS)}"
+            )
         return cls(parts.scheme, parts.netloc, parts.path.strip("/"))
 
     def __str__(self) -> str:
@@ -99,6 +102,11 @@ class Place:
             If it cannot be read.
         """
         return finish_reads(begin_reads([(self, name)]))[0]
+
+    @property
+    def prefix(self) -> str:
+        """What the keys below begin with."""
+        return f"{self.path}/" if self.path else ""
 
     @property
     def is_file(self) -> bool:
@@ -185,7 +193,7 @@ def _parsed(place: Place, name: str, data: bytes) -> dict[str, Any]:
 
 
 def _s3(place: Place) -> dict[str, Any]:
-    spec: dict[str, Any] = {"driver": "s3", "bucket": place.host, "path": f"{place.path}/"}
+    spec: dict[str, Any] = {"driver": "s3", "bucket": place.host, "path": place.prefix}
     spec["aws_credentials"] = {"type": _aws_credentials()}
     endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
     if endpoint:
@@ -215,11 +223,11 @@ def _gs(place: Place) -> dict[str, Any]:
         url = emulator if "://" in emulator else f"http://{emulator}"
         os.environ.setdefault("TENSORSTORE_GCS_HTTP_URL", url)
         os.environ.setdefault("GOOGLE_AUTH_TOKEN_FOR_TESTING", "emulator")  # which asks for none
-    return {"driver": "gcs", "bucket": place.host, "path": f"{place.path}/"}
+    return {"driver": "gcs", "bucket": place.host, "path": place.prefix}
 
 
 def _http(place: Place) -> dict[str, Any]:
-    return {"driver": "http", "base_url": f"{place.scheme}://{place.host}", "path": f"/{place.path}/"}
+    return {"driver": "http", "base_url": f"{place.scheme}://{place.host}", "path": f"/{place.prefix}"}
 
 
 _SPECS = {"s3": _s3, "gs": _gs, "http": _http, "https": _http}

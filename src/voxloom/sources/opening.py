@@ -84,7 +84,7 @@ def open_source(
     >>> list(open_source(root)[0]), list(open_source(root / "cat")[0])
     (['image', 'label'], ['image'])
     """
-    if layout in ("auto", "volume") and "://" in str(path) and fields is None:
+    if layout in ("auto", "volume") and "://" in str(path) and fields is None and not verify:
         return _volume(path)
     path = Path(path)
     if layout not in get_args(OpenAs):

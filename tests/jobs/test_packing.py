@@ -209,7 +209,7 @@ def test_nothing_that_is_there_is_replaced(split, tmp_path):
         pack(split, split.parent, options=PackOptions(overwrite=True))
     assert files(split.parent) == before
     write_volume(tmp_path / "copy" / "raw" / "1_em.zarr", phantom((4, 4, 4)))
-    with pytest.raises(OutputExistsError, match="not made by voxloom"):
+    with pytest.raises(OutputExistsError, match="not made by this version of voxloom"):
         pack(split, tmp_path / "copy")
 
 

@@ -10,7 +10,7 @@ from voxloom.errors import DataError, OutputExistsError, SaveError, SchemaError
 from voxloom.testing.ngff import check_ngff
 from voxloom.testing.volumes import write_volume
 from voxloom.volumes import creation
-from voxloom.volumes.creation import create, create_labels
+from voxloom.volumes.creation import create, create_labels, layout_of
 from voxloom.volumes.layout import VolumeLayout
 from voxloom.volumes.volume import Volume
 
@@ -101,6 +101,21 @@ def test_labels_are_listed_and_have_classes_and_colours(tmp_path, version):
         create_labels(path, "cells", shape=SHAPE, layout=ids)
     create_labels(path, "cells", shape=SHAPE, layout=ids, resume=True)
     assert Volume.open(path).label_names == ("organelles", "cells")
+
+
+def test_small_labels_have_as_many_levels_as_they_can(tmp_path):
+    create(tmp_path / "raw.zarr", shape=SHAPE, layout=layout())
+    create_labels(tmp_path / "raw.zarr", "ids", shape=(1, 2, 1), layout=layout(kind="labels", levels=None))
+    assert len(Volume.open(tmp_path / "raw.zarr" / "labels" / "ids").levels) == 2
+
+
+def test_a_layout_is_kept_with_the_volume(tmp_path):
+    create(tmp_path / "raw.zarr", shape=SHAPE, layout=layout(kind="labels", classes={3: "er"}))
+    assert layout_of(tmp_path / "raw.zarr") == layout(kind="labels", classes={3: "er"})
+    assert layout_of(tmp_path) is None
+    metadata = tmp_path / "raw.zarr" / "zarr.json"
+    metadata.write_text(metadata.read_text().replace('"shard":', '"shrad":'))
+    assert layout_of(tmp_path / "raw.zarr") is None
 
 
 def test_labels_want_an_image_of_their_version(tmp_path):

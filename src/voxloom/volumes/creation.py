@@ -111,7 +111,8 @@ def create_labels(
     shape
         Voxels along z, y, x at level 0.
     layout
-        All else; its kind must be labels. Where it states no levels there are as many as the image has.
+        All else; its kind must be labels. Where it states no levels there are as many as the image has,
+        or as there are voxels for.
     overwrite, resume
         As `create` takes them.
 
@@ -139,7 +140,7 @@ def create_labels(
             f"label image {name!r} of kind {layout.kind!r}: expected a plain name, and a layout of "
             "kind='labels'"
         )
-    levels = _levels_below(Place.of(image), layout)
+    levels = min(_levels_below(Place.of(image), layout), layout.most_levels(shape))
     layout = layout.model_copy(update={"levels": layout.levels or levels})
     labels = Place.of(image).join("labels")
     files = _Files.of(name, shape, layout, source="../../")
@@ -159,7 +160,11 @@ def layout_of(path: Path) -> VolumeLayout | None:
     >>> layout_of(path) == layout
     True
     """
-    ours = (_attributes(Place.of(path)) or {}).get(_OURS)
+    return _layout_in(_attributes(Place.of(path)) or {})
+
+
+def _layout_in(attributes: Mapping[str, Any]) -> VolumeLayout | None:
+    ours = attributes.get(_OURS)
     try:
         return VolumeLayout.model_validate(ours["layout"]) if isinstance(ours, Mapping) else None
     except (KeyError, ValidationError):  # of a later version, or something else under our name
@@ -217,11 +222,11 @@ class _Files:
 
     def difference(self, found: Mapping[str, Any]) -> str:
         """Return what a store that is there has other than these files, or nothing."""
-        ours = found.get(_OURS)
-        if not isinstance(ours, Mapping) or "layout" not in ours:
-            return "was not made by voxloom"
+        layout = _layout_in(found)
+        if layout is None:
+            return "was not made by this version of voxloom"
         wanted = {"shape": self.group[_OURS]["shape"], **self.group[_OURS]["layout"]}
-        there = {"shape": ours.get("shape"), **ours["layout"]}
+        there = {"shape": found[_OURS].get("shape"), **layout.model_dump(mode="json")}
         return "; ".join(
             f"has {key} {there.get(key)!r}, not {value!r}"
             for key, value in wanted.items()

@@ -120,6 +120,11 @@ class VolumeLayout(Component):
         grids = level_grids(Grid((z, y, x), self.spacing, self.origin), self.levels)
         return [(grid, *self._pieces(grid)) for grid in grids]
 
+    def most_levels(self, shape: Sequence[int]) -> int:
+        """Return how many levels a volume of (z, y, x) voxels can have: the last has one voxel."""
+        z, y, x = shape
+        return len(level_grids(Grid((z, y, x), self.spacing, self.origin), enough=1))
+
     def array_metadata(self, extent: Sequence[int], chunk: Sequence[int], shard: Sequence[int]) -> Any:
         """Return what the metadata file of an array says, (c, z, y, x) each: .zarray or zarr.json."""
         kept = self._stored

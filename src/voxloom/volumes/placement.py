@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
 
 from voxloom.geometry import Grid, PatchSpec, Point, Pose
+from voxloom.volumes.crossing import bounds_between
 
 __all__ = ["Bounds", "Copy", "Placement", "Window"]
 
@@ -19,6 +22,7 @@ Bounds = tuple[Floats, Floats]
 Window = tuple[slice, slice, slice]
 """Voxels along z, y, x; every slice has a start and a stop."""
 
+_ENDS = np.array(list(itertools.product((0.0, 1.0), repeat=3)))
 _WHOLE = 1e-3  # of a voxel: what lies nearer to a voxel's centre than this is the voxel
 _SLACK = 1e-4  # of a voxel: sums of spacings are not exact, and too much read is no harm
 
@@ -93,9 +97,11 @@ class Placement:
     def within(self, shape: Sequence[int]) -> bool:
         """Return whether every voxel of the patch lies in a level of a shape, for certain."""
         low, high = self.bounds
-        return bool((low >= -0.5 - _SLACK).all() and (high <= np.asarray(shape) - 0.5 + _SLACK).all())
+        return all(v >= -0.5 - _SLACK for v in low.tolist()) and all(
+            v <= n - 0.5 + _SLACK for v, n in zip(high.tolist(), shape, strict=True)
+        )
 
-    @property
+    @cached_property
     def slack(self) -> Bounds:
         """How far the bend may take a voxel down and up along each axis of the level."""
         if self.bend is None:
@@ -105,14 +111,13 @@ class Placement:
 
     @property
     def corners(self) -> Floats:
-        """(2, 2, 2, 3): where the corner voxels lie, without the bend."""
-        ends = np.array(list(itertools.product(*((0.0, n - 1.0) for n in self.shape))))
-        return (ends @ self.matrix.T + self.offset).reshape(2, 2, 2, 3)
+        """(8, 3): where the corner voxels lie, without the bend; corner number 4 z + 2 y + x."""
+        return (_ENDS * (np.asarray(self.shape) - 1.0)) @ self.matrix.T + self.offset
 
-    @property
+    @cached_property
     def bounds(self) -> Bounds:
         """Between which positions all voxels of the patch lie."""
-        corners, (down, up) = self.corners.reshape(8, 3), self.slack
+        corners, (down, up) = self.corners, self.slack
         return corners.min(axis=0) + down, corners.max(axis=0) + up
 
     def as_copy(self, *, nearest: bool = False) -> Copy | None:
@@ -120,18 +125,22 @@ class Placement:
 
         With `nearest`, a patch of the level's own spacing is a copy wherever it lies.
         """
-        if self.bend is not None or (np.count_nonzero(self.matrix, axis=0) != 1).any():
+        if self.bend is not None:
             return None
-        axes = np.abs(self.matrix).argmax(axis=0)
-        exact, start = self.matrix[axes, range(3)], self.offset[axes]
-        step = np.rint(exact)
-        drift = np.abs(exact - step) * (np.asarray(self.shape) - 1)
-        if (step == 0).any() or (drift > _WHOLE).any():
-            return None
-        first = np.floor(start + 0.5)
-        if not nearest and (np.abs(start - first) + drift > _WHOLE).any():
-            return None
-        return Copy(*(tuple(int(v) for v in values) for values in (axes, first, step)))  # type: ignore[arg-type]
+        axes, starts, steps = [], [], []
+        columns, offset = self.matrix.T.tolist(), self.offset.tolist()
+        for count, column in zip(self.shape, columns, strict=True):
+            runs = [axis for axis in range(3) if column[axis] != 0]
+            axis = runs[0]
+            start, step = math.floor(offset[axis] + 0.5), round(column[axis])
+            drift = abs(column[axis] - step) * (count - 1)
+            aside = 0 if nearest else abs(offset[axis] - start)
+            if len(runs) > 1 or step == 0 or drift > _WHOLE or aside + drift > _WHOLE:
+                return None
+            axes.append(axis)
+            starts.append(start)
+            steps.append(step)
+        return Copy(*(_triple(values) for values in (axes, starts, steps)))
 
     def window(self, shape: tuple[int, int, int], margin: tuple[int, int]) -> Window:
         """Return the voxels that sampling needs, within a level of a shape; empty where there are none.
@@ -150,17 +159,29 @@ class Placement:
         """Yield the windows, one a slab of `thick` voxels along z, that together hold all that is needed."""
         whole = self.window(shape, margin)
         start, stop = whole[0].start, whole[0].stop
+        if start == stop:
+            return
+        slabs = [
+            (max(first, start), min(first + thick, stop))
+            for first in range(start // thick * thick, stop, thick)
+        ]
+        if len(slabs) == 1:
+            yield whole
+            return
         down, up = self.slack
-        corners = self.corners
-        for first in range(start // thick * thick, stop, thick):
-            slab = max(first, start), min(first + thick, stop)
-            # what has a needed voxel in this slab: positions from `high` voxels below it to `low` above it
-            between = slab[0] - margin[1] - 1 - up[0], slab[1] + margin[0] + 1 - down[0]
-            met = _between(corners, between)
-            if met is not None:
-                low, high = met[0] + down, met[1] + up
-                _, y, x = _window(low, high, shape, margin)
+        # who needs a voxel of a slab: places from `margin[1]` voxels below it to `margin[0]` above it
+        heights = np.array(slabs) + np.array([-margin[1] - 1 - up[0], margin[0] + 1 - down[0]])
+        found = np.empty((len(slabs), 2, 3))
+        bounds_between(np.ascontiguousarray(self.corners), heights, found)
+        for slab, (low, high) in zip(slabs, found, strict=True):
+            _, y, x = _window(low + down, high + up, shape, margin)
+            if low[0] <= high[0] and y.start < y.stop and x.start < x.stop:
                 yield slice(*slab), y, x
+
+
+def _triple(values: Sequence[int]) -> tuple[int, int, int]:
+    a, b, c = values
+    return a, b, c
 
 
 def _knots(spec: PatchSpec, span: Point, points: tuple[int, ...]) -> Floats:
@@ -181,19 +202,3 @@ def _window(low: Floats, high: Floats, shape: tuple[int, int, int], margin: tupl
         last = first
     z, y, x = (slice(int(a), int(b)) for a, b in zip(first, last, strict=True))
     return z, y, x
-
-
-def _between(corners: Floats, z: tuple[float, float]) -> Bounds | None:
-    """Return the bounds of the part of a parallelepiped that lies between two heights."""
-    flat = corners.reshape(8, 3)
-    found = [flat[(flat[:, 0] >= z[0]) & (flat[:, 0] <= z[1])]]
-    for axis in range(3):
-        ends = np.moveaxis(corners, axis, 0).reshape(2, 4, 3)
-        rise = ends[1, :, 0] - ends[0, :, 0]
-        with np.errstate(divide="ignore", invalid="ignore"):
-            for height in z:
-                along = (height - ends[0, :, 0]) / rise
-                cut = (along >= 0) & (along <= 1)
-                found.append((ends[0] + along[:, None] * (ends[1] - ends[0]))[cut])
-    points = np.concatenate(found)
-    return (points.min(axis=0), points.max(axis=0)) if len(points) else None

@@ -215,6 +215,20 @@ def test_witnesses_tell_and_do_not_appear(dataset):
     np.testing.assert_array_equal(sample["labels_known"][0], crop(MASKS["mito"], source, 5))
 
 
+def test_witnesses_may_need_wider_integers_than_the_targets(dataset):
+    names = tuple(f"c{n}" for n in range(7))
+    classes = Classes(names=("er", *names), witnesses=("mito",), excludes={"c6": ("mito",)})
+    assert (classes.dtype, classes.reading_dtype) == ("uint8", "int16")
+    source = random_source([dataset])
+    source = PatchSource(
+        [dataset], inputs={}, targets={"labels": SPEC}, classes=classes, locations=source.locations
+    )
+    sample = source[5]
+    assert sample["labels"].dtype == source.schema["labels"].dtype == "uint8"
+    np.testing.assert_array_equal(sample["labels"][0], crop(MASKS["er"], source, 5))
+    np.testing.assert_array_equal(sample["labels_known"][0], 1 | crop(MASKS["mito"], source, 5) << 7)
+
+
 @pytest.mark.parametrize("names", [("raw",), ("labels", "labels_known"), ("labels_known", "raw"), ("small",)])
 def test_fields_that_are_not_selected_are_not_read(dataset, names):
     source = random_source(

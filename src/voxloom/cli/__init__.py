@@ -23,12 +23,13 @@ COMMANDS = {
     "evaluate": ("voxloom.cli.evaluate:command", "Measure predictions against targets."),
     "export": ("voxloom.cli.export:command", "Write a checkpoint's weights as safetensors."),
     "init": ("voxloom.cli.init:command", "Write the shipped configurations into a folder."),
-    "inspect": ("voxloom.cli.inspect:command", "Say what a store or a folder of images holds."),
+    "inspect": ("voxloom.cli.inspect:command", "Say what a store, a folder of images or a volume holds."),
     "pack": ("voxloom.cli.pack:command", "Copy the volumes of a split for training."),
-    "predict": ("voxloom.cli.predict:command", "Reconstruct or translate a folder of images."),
+    "predict": ("voxloom.cli.predict:command", "Reconstruct or translate images, or segment a volume."),
     "report": ("voxloom.cli.report:command", "Write one self-contained HTML report."),
     "train": ("voxloom.cli.train:command", "Train a VAE, a latent model, a translator or a segmenter."),
     "verify": ("voxloom.cli.verify:command", "Check a store against its digests and its source."),
+    "view": ("voxloom.cli.view:command", "Show volumes in neuroglancer, in the browser."),
 }
 
 

@@ -15,9 +15,16 @@ from voxloom.cli.wording import WordedCommand
 
 __all__ = ["command"]
 
+_OF_VOLUMES = ("zarr.json", ".zattrs", ".zgroup", ".zarray", "attributes.json")
+
+
+def _place(ctx: click.Context, param: click.Parameter, value: str) -> Path | str:  # noqa: ARG001
+    """Return a path, or a URL as it is."""
+    return value if "://" in value else Path(value)
+
 
 @click.command(name="inspect", cls=WordedCommand)
-@click.argument("path", type=click.Path(path_type=Path))
+@click.argument("path", type=click.Path(), callback=_place)
 @click.option("--preview", type=click.Path(path_type=Path), metavar="PNG", help="Write a contact sheet.")
 @click.option(
     "--samples", type=click.IntRange(min=1), default=32, show_default=True,
@@ -28,13 +35,15 @@ __all__ = ["command"]
 def command(path: Path, preview: Path | None, samples: int, as_json: bool, layout: str) -> None:
     """Say what PATH holds: a store, a folder of images or of class folders, a table, a split of volumes.
 
-    Counts, fields, sizes, types, classes, encodings and compression; nothing is written there.
+    Counts, fields, sizes, types, classes, encodings and compression; of a volume (OME-Zarr, N5) its
+    levels, spacing, channels and labels, and the middle slices as a preview. Nothing is written there.
     Labels are counted over all samples, everything else over some of them.
 
     \b
     Examples:
       voxloom inspect photos_store --preview photos.png
       voxloom inspect photos --json
+      voxloom inspect pred.zarr --preview middle.png
     """
     from voxloom.errors import UnfinishedStoreError
     from voxloom.jobs.inspection import inspect
@@ -49,6 +58,9 @@ def command(path: Path, preview: Path | None, samples: int, as_json: bool, layou
         return
     if preview is not None and preview.suffix.lower() != ".png":  # said before minutes of work
         raise click.BadParameter(f"{preview}: expected a name that ends in .png.", param_hint="--preview")
+    if not isinstance(path, Path) or any((path / name).is_file() for name in _OF_VOLUMES):
+        _inspect_volume(str(path), preview, as_json=as_json)
+        return
     try:
         source = open_named(path, SourceOptions(layout=layout))
     except UnfinishedStoreError:
@@ -81,6 +93,19 @@ def _draw(source: Any, preview: Path, samples: int, *, quiet: bool) -> None:
     write_png(preview, sheet.transpose(2, 0, 1))
     if not quiet:
         click.echo(f"Contact sheet: {preview}")
+
+
+def _inspect_volume(path: str, preview: Path | None, *, as_json: bool) -> None:
+    from voxloom.jobs.volume_inspection import inspect_volume, volume_listing
+    from voxloom.jobs.volume_preview import middle_slices
+    from voxloom.sources import write_png
+
+    found = inspect_volume(path)
+    click.echo(_json(found) if as_json else volume_listing(found))
+    if preview is not None:
+        write_png(preview, middle_slices(path).transpose(2, 0, 1))
+        if not as_json:
+            click.echo(f"Middle slices: {preview}")
 
 
 def _tell_unfinished(path: Path) -> None:

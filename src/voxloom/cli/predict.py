@@ -8,6 +8,8 @@ from typing import Any
 
 import click
 
+from voxloom.cli.predict_volume import segmentation
+
 __all__ = ["command"]
 
 _POSITIVE = click.IntRange(min=1)
@@ -19,7 +21,7 @@ TASKS = {
 }
 
 
-@click.group(name="predict", help="Reconstruct or translate a folder of images.")
+@click.group(name="predict", help="Reconstruct or translate images, or segment a volume.")
 def command() -> None:
     """Group of the tasks."""
 
@@ -101,6 +103,7 @@ def _task_command(task: str) -> click.Command:
 
 for _task in TASKS:
     command.add_command(_task_command(_task))
+command.add_command(segmentation)
 
 
 def predict_command(

@@ -9,7 +9,7 @@ from voxloom.conversion.shards import Advance, ShardTask
 from voxloom.errors import DistributedError, LoadingError, MissingExtraError, VoxloomError
 from voxloom.formats.manifest import ShardFacts
 
-__all__ = ["require_distributed", "write_on_dask"]
+__all__ = ["require_distributed", "scheduler_client", "write_on_dask"]
 
 PATIENCE = "30s"
 """How long a scheduler has to answer."""
@@ -43,7 +43,7 @@ def write_on_dask(
     if isinstance(scheduler, distributed.Client):
         yield from _written(distributed, scheduler, task, numbers, advance)
         return
-    with _client(distributed, scheduler, workers) as client:
+    with scheduler_client(distributed, scheduler, workers) as client:
         yield from _written(distributed, client, task, numbers, advance)
 
 
@@ -76,7 +76,8 @@ def _write(number: int, task: ShardTask) -> ShardFacts | VoxloomError:
         return error
 
 
-def _client(distributed: Any, scheduler: str, workers: int) -> Any:
+def scheduler_client(distributed: Any, scheduler: str, workers: int = 0) -> Any:
+    """Return a client of a cluster of this machine's own (``local``), or of a scheduler at an address."""
     if scheduler == "local":
         count = workers or None
         return distributed.Client(n_workers=count, threads_per_worker=1, dashboard_address=None)

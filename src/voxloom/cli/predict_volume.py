@@ -1,0 +1,94 @@
+"""``voxloom predict segmentation``."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sys
+from typing import Any
+
+import click
+
+from voxloom.cli.wording import WordedCommand, is_quiet
+
+__all__ = ["segmentation"]
+
+_POSITIVE = click.IntRange(min=1)
+_INPUT = ("channel", "unit", "spacing", "device", "precision", "dask")
+
+
+@click.command(name="segmentation", cls=WordedCommand)
+@click.option(
+    "--checkpoint", required=True, type=click.Path(), help="A run, a checkpoint, or exported weights."
+)
+@click.option("--input", "volume", required=True, help="Volume to predict: OME-Zarr or N5, a path or a URL.")
+@click.option(
+    "-o", "--output", required=True,
+    help="New OME-Zarr for the results, a path or a URL; for labels alone also IMAGE/labels/NAME.",
+)  # fmt: skip
+@click.option(
+    "--write", multiple=True, default=("probabilities", "labels"), show_default=True,
+    type=click.Choice(["probabilities", "values", "labels", "masks"]),
+    help="Probabilities as uint8, the network's values as float32, the strongest class, a mask a class.",
+)  # fmt: skip
+@click.option("--threshold", type=click.FloatRange(0, 1), help="Least probability of a label or a mask.")
+@click.option(
+    "--overlap", type=click.FloatRange(0, 1, max_open=True), default=0.25, show_default=True,
+    help="Part of a tile that it shares with the next.",
+)  # fmt: skip
+@click.option("--blend", type=click.Choice(["hann", "gaussian", "flat"]), default="hann", show_default=True)
+@click.option(
+    "--batch-size", type=_POSITIVE, default=1, show_default=True, help="Tiles at once; changes no result."
+)
+@click.option(
+    "--shard", nargs=3, type=_POSITIVE, default=(256, 256, 256), show_default=True, metavar="Z Y X",
+    help="Voxels that are predicted and written as one; larger ones take less time and more memory.",
+)  # fmt: skip
+@click.option("--channel", multiple=True, help="Channel of the input to take, by name or number.")
+@click.option("--unit", help="Unit of an input whose metadata tell none, for instance nanometer.")
+@click.option("--spacing", nargs=3, type=float, metavar="Z Y X", help="Spacing in nm of a plain array.")
+@click.option("--precision", type=click.Choice(["fp32", "bf16", "fp16"]), default="fp32", show_default=True)
+@click.option("--device", help="For instance cpu or cuda:1.  [default: a GPU if there is one]")
+@click.option("--dask", metavar="SCHEDULER|local", help="Work on a Dask cluster.")
+@click.option("--overwrite", is_flag=True, help="Replace an output that is there already.")
+def segmentation(checkpoint: str, volume: str, output: str, **given: Any) -> None:
+    """Predict the classes of each voxel of a volume, tile by tile, into OME-Zarr.
+
+    A command that was cut off goes on when it is given again. Under torchrun, srun or mpirun each
+    process takes its share.
+
+    \b
+    Example:
+      voxloom predict segmentation --checkpoint runs/mito --input raw.zarr --output pred.zarr
+    """
+    from voxloom.jobs.progress import Bar
+    from voxloom.jobs.tiled_prediction import InputOptions, predict_segmentation
+    from voxloom.ranks import Rank
+
+    if given["dask"]:  # its start and end are no news
+        os.environ.setdefault("DASK_LOGGING__DISTRIBUTED", "warning")
+    read = {name: given.pop(name) for name in _INPUT}
+    read["channels"] = read.pop("channel") or None
+    given["unit"] = given.pop("shard")
+    shown = Rank.from_environment().is_main and sys.stderr.isatty() and not is_quiet()
+    report = predict_segmentation(
+        checkpoint, volume, output, settings=given, options=InputOptions(**read),
+        progress=Bar("predicting") if shown else None,
+    )  # fmt: skip
+    if not is_quiet():
+        _tell(report, volume)
+
+
+def _tell(report: Any, volume: str) -> None:
+    from voxloom.jobs.viewing import napari_line
+
+    if not report.is_finished:
+        click.echo(
+            f"{report.done} of {report.units} units of {report.output} predicted here; others are missing."
+        )
+        return
+    click.echo(f"{report.units} units in {report.output}, {report.done} of them predicted now")
+    shown = (volume, report.output)
+    click.echo(f"look: voxloom inspect {shlex.quote(report.output)} --preview preview.png")
+    click.echo(f"      voxloom view {shlex.join(shown)}    (neuroglancer, in the browser)")
+    click.echo(f"      {napari_line(shown)}")

@@ -1,0 +1,189 @@
+"""Predict a volume with a trained segmenter: OME-Zarr in, OME-Zarr out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from pydantic import ValidationError
+
+from voxloom.component import Component
+from voxloom.conversion.dask import require_distributed, scheduler_client
+from voxloom.errors import ConfigError, LoadingError, VoxloomError
+from voxloom.inference.segmentation import seen_beyond, segmentation_model
+from voxloom.inference.tiling import TiledReport, VolumeTask, predict_volume
+from voxloom.inference.trained import Trained
+from voxloom.inference.volume_plan import TiledOptions
+from voxloom.jobs.device import device_of
+from voxloom.jobs.stopping import interrupted_by_sigterm
+from voxloom.ranks import Rank
+from voxloom.volumes import Volume
+
+__all__ = ["InputOptions", "predict_on_dask", "predict_segmentation"]
+
+Progress = Callable[[int, int], object]
+PRECISIONS = {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+class InputOptions(Component):
+    """How the input is opened, and where the network computes."""
+
+    channels: tuple[str, ...] | None = None
+    """Names or numbers of the input's channels to show to the network; None for all."""
+    unit: str | None = None
+    """Unit of an input whose metadata tell none; None: as in training."""
+    spacing: tuple[float, float, float] | None = None
+    """Distance of voxels along z, y, x in nm, for an input without metadata."""
+    device: str | None = None
+    """Device to compute on; None takes a GPU where there is one."""
+    precision: str = "fp32"
+    """Arithmetic of the network: fp32, bf16 or fp16."""
+    dask: str | None = None
+    """``local``, or the address of a Dask scheduler that shall do the work."""
+
+
+def predict_segmentation(
+    checkpoint: str | Path,
+    volume: str,
+    output: str,
+    *,
+    settings: dict[str, Any] | None = None,
+    options: InputOptions | None = None,
+    progress: Progress | None = None,
+) -> TiledReport:
+    """Predict the classes of each voxel of a volume. A call that was cut off goes on when made again.
+
+    Parameters
+    ----------
+    checkpoint
+        A run's folder (its best checkpoint), a checkpoint file, or exported weights.
+    volume
+        Path or URL of what is read.
+    output
+        Path or URL of the new OME-Zarr.
+    settings
+        Settings of `TiledOptions`; what is not stated is as in training.
+    options
+        Everything else.
+    progress
+        Told (done, total) in tiles, or in units on Dask.
+
+    Raises
+    ------
+    CheckpointError
+        If the checkpoint is of another task.
+    ConfigError
+        If a setting cannot be meant.
+    OutputExistsError, SaveError, VolumeReadError, Interrupted
+        As `predict_volume` does.
+    """
+    options, rank = options or InputOptions(), Rank.from_environment()
+    if options.precision not in PRECISIONS:
+        raise ConfigError(f"precision {options.precision!r}: expected one of {', '.join(PRECISIONS)}.")
+    device = device_of(options.device, rank)
+    trained = Trained.load(checkpoint, device=device)
+    model = segmentation_model(trained, device=device, precision=PRECISIONS[options.precision])
+    tiled = _tiled({**seen_beyond(trained), **(settings or {})})
+    data = trained.config["segmentation_data"]
+    channels = None if options.channels is None else [_channel(name) for name in options.channels]
+    raw = Volume.open(
+        volume, channels=channels, unit=options.unit or data.get("unit"), spacing=options.spacing
+    )
+    _check_channels(raw, trained)
+    with interrupted_by_sigterm():
+        if options.dask:
+            return predict_on_dask(VolumeTask(model, raw, output, tiled), options.dask, progress=progress)
+        return predict_volume(model, raw, output, options=tiled, rank=rank, progress=progress)
+
+
+def predict_on_dask(task: VolumeTask, scheduler: Any, *, progress: Progress | None = None) -> TiledReport:
+    """Predict the units of a volume as tasks of a cluster, whose machines see the same stores.
+
+    Parameters
+    ----------
+    task
+        What to predict.
+    scheduler
+        ``local`` for a cluster of this machine's own, the address of a scheduler, or a
+        ``distributed.Client``.
+    progress
+        Told (done, total) in units.
+
+    Raises
+    ------
+    MissingExtraError
+        When distributed is not installed.
+    DistributedError
+        When the scheduler cannot be reached.
+    LoadingError
+        When workers die again and again.
+    """
+    distributed = require_distributed()
+    task.begin()
+    missing = task.missing()
+    if isinstance(scheduler, distributed.Client):
+        done = _on_client(distributed, scheduler, task, missing, progress)
+    else:
+        with scheduler_client(distributed, scheduler) as client:
+            done = _on_client(distributed, client, task, missing, progress)
+    return task.report(done, is_finished=task.complete())
+
+
+def _on_client(
+    distributed: Any, client: Any, task: VolumeTask, numbers: Sequence[int], progress: Progress | None
+) -> int:
+    done = 0
+    for done, _ in enumerate(_written(distributed, client, task, numbers), 1):
+        if progress is not None:
+            progress(done, len(numbers))
+    return done
+
+
+def _written(distributed: Any, client: Any, task: VolumeTask, numbers: Sequence[int]) -> Iterator[int]:
+    shared = client.scatter(task, broadcast=True, hash=False)
+    futures = client.map(_predict, numbers, task=shared, pure=False)
+    try:
+        for future in distributed.as_completed(futures):
+            answer: int | VoxloomError = future.result()
+            if isinstance(answer, VoxloomError):
+                raise answer
+            yield answer
+    except (distributed.KilledWorker, distributed.CancelledError) as error:
+        raise LoadingError(
+            f"Dask gave up a unit: {error}. A worker died over it again and again, maybe out of memory: take "
+            "smaller units or tiles. What is finished is kept: give the same command again to go on."
+        ) from error
+    finally:
+        client.cancel(futures)
+
+
+def _predict(number: int, task: VolumeTask) -> int | VoxloomError:
+    """Predict a unit on a worker; an error goes home as a value, for Dask cannot rebuild ours."""
+    try:
+        return next(iter(list(task.run([number]))))
+    except VoxloomError as error:
+        return error
+
+
+def _tiled(settings: dict[str, Any]) -> TiledOptions:
+    try:
+        return TiledOptions(**settings)
+    except ValidationError as error:
+        told = (f"{'.'.join(map(str, each['loc']))} {each['msg']}".strip() for each in error.errors())
+        raise ConfigError("; ".join(each.replace("Value error, ", "") for each in told)) from error
+
+
+def _channel(name: str) -> str | int:
+    return int(name) if name.isdecimal() else name
+
+
+def _check_channels(raw: Volume, trained: Trained) -> None:
+    images = len(trained.facts["inputs"])
+    expected = int(trained.configs["segmenter"]["in_channels"])
+    if len(raw.channels) * images != expected:
+        raise ConfigError(
+            f"{raw.path} has {len(raw.channels)} channels ({', '.join(raw.channels)}): the network expects "
+            f"{expected // images}. Choose them with channels (--channel NAME)."
+        )

@@ -1,0 +1,148 @@
+"""Inspect: what a volume holds, found from its metadata alone."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+
+from voxloom.amounts import counted, size_text
+from voxloom.component import Component
+from voxloom.volumes import Volume
+
+__all__ = ["LevelFacts", "VolumeFacts", "inspect_volume", "volume_listing"]
+
+_SHOWN = 12  # names in a line
+
+
+class LevelFacts(Component):
+    """One level of a pyramid."""
+
+    path: str
+    """Of the array, below the volume."""
+    shape: tuple[int, int, int]
+    """Voxels along z, y, x."""
+    spacing: tuple[float, float, float]
+    """Distance of neighbouring centres along z, y, x in nm."""
+    origin: tuple[float, float, float]
+    """Centre of the first voxel, nm."""
+    chunk: tuple[int, int, int]
+    """Voxels that are read at once."""
+    shard: tuple[int, int, int]
+    """Voxels that are written at once."""
+    dtype: str
+    """Of the voxels."""
+
+
+class VolumeFacts(Component):
+    """What `inspect_volume` has found."""
+
+    path: str
+    """Where it lies."""
+    name: str
+    """As its metadata have it."""
+    kind: str
+    """``image`` or ``labels``."""
+    low: tuple[float, float, float]
+    """Lower corner, z, y, x, nm."""
+    high: tuple[float, float, float]
+    """Upper corner, z, y, x, nm."""
+    channels: tuple[str, ...]
+    """Names of the channels."""
+    classes: Mapping[int, str]
+    """Names of a label image's values."""
+    levels: tuple[LevelFacts, ...]
+    """The pyramid, finest first."""
+    labels: tuple[VolumeFacts, ...] = ()
+    """The label images below it."""
+
+
+def inspect_volume(path: str | os.PathLike[str]) -> VolumeFacts:
+    """Say what a volume is, with the label images below it.
+
+    Raises
+    ------
+    MissingDataError, VolumeMetadataError, VolumeReadError
+        If it cannot be opened.
+
+    Examples
+    --------
+    >>> from tempfile import mkdtemp
+    >>> from voxloom.volumes.creation import create
+    >>> from voxloom.volumes.layout import VolumeLayout
+    >>> path = f"{mkdtemp()}/raw.zarr"
+    >>> create(path, shape=(64, 128, 128), layout=VolumeLayout(spacing=(8, 4, 4), dtype="uint8"))
+    >>> inspect_volume(path).levels[0].shape
+    (64, 128, 128)
+    """
+    volume = Volume.open(path)
+    return _facts(volume, tuple(_facts(volume.label(name)) for name in volume.label_names))
+
+
+def volume_listing(found: VolumeFacts) -> str:
+    """Return what was found as lines for a terminal."""
+    return "\n".join(_lines(found))
+
+
+def _facts(volume: Volume, labels: tuple[VolumeFacts, ...] = ()) -> VolumeFacts:
+    box = volume.bounding_box
+    levels = tuple(
+        LevelFacts(
+            path=level.path,
+            shape=level.grid.shape,
+            spacing=level.grid.spacing,
+            origin=level.grid.origin,
+            chunk=level.chunk,
+            shard=level.shard,
+            dtype=level.dtype.name,
+        )
+        for level in volume.levels
+    )
+    return VolumeFacts(
+        path=volume.path,
+        name=volume.name,
+        kind="labels" if volume.is_labels else "image",
+        low=box.low,
+        high=box.high,
+        channels=volume.channels,
+        classes=dict(volume.classes),
+        levels=levels,
+        labels=labels,
+    )
+
+
+def _lines(found: VolumeFacts, indent: str = "") -> Iterator[str]:
+    first = found.levels[0]
+    voxels = first.shape[0] * first.shape[1] * first.shape[2] * len(found.channels)
+    size = size_text(voxels * _bytes(first.dtype))
+    yield f"{indent}{found.path}: {found.kind}, {first.dtype}, {counted(len(found.levels), 'level')}, {size}"
+    yield f"{indent}  from {_numbers(found.low)} to {_numbers(found.high)} nm (z, y, x)"
+    if found.kind == "image":
+        yield f"{indent}  {counted(len(found.channels), 'channel')}: {_names(found.channels)}"
+    elif found.classes:
+        named = tuple(f"{number} {name}" for number, name in found.classes.items())
+        yield f"{indent}  {counted(len(named), 'class', 'classes')}: {_names(named)}"
+    rows: list[tuple[str, ...]] = [("level", "voxels (z, y, x)", "spacing in nm", "chunk", "shard")]
+    rows += [
+        (each.path or ".", *map(_numbers, (each.shape, each.spacing, each.chunk, each.shard)))
+        for each in found.levels
+    ]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        text = "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        yield f"{indent}  {text}".rstrip()
+    for labels in found.labels:
+        yield from _lines(labels, f"{indent}  ")
+
+
+def _bytes(dtype: str) -> int:
+    digits = "".join(letter for letter in dtype if letter.isdigit())
+    return int(digits) // 8 if digits else 1
+
+
+def _numbers(values: tuple[float, ...]) -> str:
+    return " x ".join(f"{value:g}" for value in values)
+
+
+def _names(names: tuple[str, ...]) -> str:
+    left = len(names) - _SHOWN
+    return ", ".join(names[:_SHOWN]) + (f" and {left} more" if left > 0 else "")

@@ -111,3 +111,11 @@ def test_a_forked_child_is_told_and_a_fresh_process_reads(tmp_path):
     assert done.returncode == 0, done.stderr
     assert "TensorStore's threads do not survive a fork" in done.stdout
     assert "start_method='spawn' or 'forkserver'" in done.stdout
+
+
+@pytest.mark.parametrize("module", ["tensorstore", "numba"])
+def test_without_the_extra_it_is_named(module):
+    code = f"import sys; sys.modules[{module!r}] = None; from voxloom.volumes import Volume"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stderr.splitlines()[-1].startswith("voxloom.errors.MissingExtraError: ")
+    assert "voxloom[volumes]" in done.stderr

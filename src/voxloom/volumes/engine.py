@@ -1,4 +1,4 @@
-"""The one owner of TensorStore: its context, its cache of decoded chunks, its retries, its errors.
+"""The one owner of TensorStore: its import, context, cache of decoded chunks, retries and errors.
 
 The cache holds decoded chunks of all volumes of the process up to a budget of bytes (`set_cache`, or
 ``VOXLOOM_VOLUME_CACHE`` in the environment). Requests to object storage that fail are repeated
@@ -19,7 +19,7 @@ try:
     import tensorstore as ts
 except ImportError as error:  # pragma: no cover - the tests have it
     raise MissingExtraError(
-        "volumes need TensorStore, which is not installed: pip install 'voxloom[volumes]'"
+        'volumes need TensorStore, which is not installed; install it with: pip install "voxloom[volumes]"'
     ) from error
 
 __all__ = [
@@ -31,6 +31,7 @@ __all__ = [
     "open_array",
     "set_cache",
     "told",
+    "ts",
 ]
 
 _RETRIED = ("s3_request_retries", "gcs_request_retries", "http_request_retries")

@@ -11,10 +11,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-import tensorstore as ts
-
 from voxloom.errors import DataError, VolumeMetadataError, VolumeReadError
 from voxloom.volumes import engine
+from voxloom.volumes.engine import ts
 
 __all__ = ["Place", "begin_reads", "finish_reads"]
 

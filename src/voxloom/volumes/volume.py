@@ -9,7 +9,6 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-import tensorstore as ts
 
 from voxloom.errors import DataError, MissingDataError, VolumeMetadataError
 from voxloom.geometry import AXES, Box, PatchSpec, Point
@@ -17,6 +16,7 @@ from voxloom.registry import did_you_mean
 from voxloom.sample import Array
 from voxloom.volumes import creation, engine, ome, writing
 from voxloom.volumes.description import Description, Level, Options
+from voxloom.volumes.engine import ts
 from voxloom.volumes.layout import VolumeLayout
 from voxloom.volumes.opening import describe, describe_each
 from voxloom.volumes.patch import Outside, Reading, begin_patch

@@ -54,7 +54,7 @@ def test_channels_may_lie_last_in_memory():
     ("size", "message"),
     [
         ((8, 9, 8), r"8 x 9 x 8 voxels \(z, y, x\): expected multiples of 2 x 2 x 2\. .* 8 x 10 x 8"),
-        ((8, 8), r"8 x 8 voxels: expected 3 axes \(z, y, x\)\. Set segmenter_def\.spatial_dims"),
+        ((8, 8), r"8 x 8 voxels: expected 3 axes \(z, y, x\), those"),
         ((2, 2, 2), "leaves one voxel at the bottom"),
     ],
 )

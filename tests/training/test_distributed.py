@@ -12,11 +12,13 @@ import pytest
 import torch
 
 from voxloom.errors import DistributedError, LoadingError
+from voxloom.jobs import train
 from voxloom.loading import Order
 from voxloom.ranks import Rank
 from voxloom.sources import Layout, Parts
 from voxloom.testing.images import write_pairs
 from voxloom.testing.recipes import write_recipe
+from voxloom.testing.segmentation import small_segmentation, write_segmentation, write_split
 from voxloom.training.distributed import any_rank, mean_over_ranks, process_group, sum_over_ranks, wrap
 
 SCRIPT = Path(__file__).with_name("two_ranks.py")
@@ -158,3 +160,20 @@ def test_a_lone_process_needs_no_group():
         assert sum_over_ranks({"a": 1.0}, cpu) == mean_over_ranks({"a": 1.0}, cpu) == {"a": 1.0}
         assert [any_rank(flag, cpu) for flag in (True, False)] == [True, False]
         assert wrap(module, Rank(), cpu) is module
+
+
+def test_two_ranks_of_a_segmentation_see_the_patches_that_one_sees(tmp_path, rows):
+    split = write_split(tmp_path / "volumes")
+    recipe = write_segmentation(tmp_path / "small.json", split, run_dir=str(tmp_path / "two"))
+    code, _, err = torchrun("-m", "voxloom", "train", "segmentation", "-c", recipe)
+    assert code == 0, err
+    settings = {"segmentation_train.batch_size": 4}
+    alone = train("segmentation", small_segmentation(split, tmp_path / "one", settings))
+    lines = (tmp_path / "two" / "metrics.jsonl").read_text().splitlines()
+    found = [json.loads(line) for line in lines]
+    expected = rows(alone)
+    assert [row["step"] for row in found] == [row["step"] for row in expected]
+    for name in ("loss", "dice/mito"):
+        assert [row.get(name) for row in found] == [
+            pytest.approx(row[name], rel=1e-3) if name in row else None for row in expected
+        ]

@@ -6,12 +6,19 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field as Setting
-from pydantic import ValidationError, model_validator
+from pydantic import model_validator
 
 from voxloom.component import Component
 from voxloom.config.patches import SegmentationData
 from voxloom.diffusion import DiffusionProcess, FlowProcess, solver_for
-from voxloom.models import AutoencoderConfig, DenoiserConfig, DiscriminatorConfig, SegmenterConfig, UNetConfig
+from voxloom.models import (
+    AutoencoderConfig,
+    DenoiserConfig,
+    DiscriminatorConfig,
+    SegmenterConfig,
+    SegmenterDef,
+    UNetConfig,
+)
 from voxloom.models.segmenter import check_size
 from voxloom.registry import did_you_mean
 from voxloom.sources import Layout
@@ -192,51 +199,25 @@ class Config(Layout):
 
     segmentation_data: SegmentationData | None = None
     """Volumes, patches and classes of the segmentation; it needs no other data."""
-    segmenter_def: SegmenterConfig = SegmenterConfig()
-    """The segmentation's network: its axes and logits follow from `segmentation_data` where they are
-    not stated."""
+    segmenter_def: SegmenterDef = SegmenterDef()
+    """The segmentation's network; its axes, channels and logits follow from `segmentation_data`."""
     segmentation_train: SegmentationTrain = SegmentationTrain()
     """Training of the segmentation."""
-
-    @model_validator(mode="before")
-    @classmethod
-    def _share_patches(cls, values: Any) -> Any:
-        """Hand axes and classes of the patches to the segmenter where it does not state its own."""
-        if not isinstance(values, dict) or values.get("segmentation_data") is None:
-            return values
-        try:
-            data = SegmentationData.model_validate(values["segmentation_data"])
-            loss = SegmentationTrain.model_validate(values.get("segmentation_train", {}))
-        except ValidationError:
-            return values  # told with its place by the check of the fields
-        shared = {
-            "spatial_dims": data.dims,
-            "in_channels": len(data.inputs),
-            "out_channels": len(data.classes.names) + loss.exclusive,
-        }
-        return {**values, "segmenter_def": _with(values.get("segmenter_def", {}), shared)}
 
     @model_validator(mode="after")
     def _segmenter_fits(self) -> Self:
         """Found now, not after the volumes are opened."""
-        data, network = self.segmentation_data, self.segmenter_def
+        data = self.segmentation_data
         if data is None:
             return self
         names = data.classes.names
-        expected = len(names) + self.segmentation_train.exclusive
-        if network.out_channels != expected:
-            raise ValueError(
-                f"segmenter_def.out_channels {network.out_channels} for classes {', '.join(names)}: "
-                f"expected {expected}, one a class and one for the background where they exclude each other. "
-                "Leave it out"
-            )
         unknown = [name for name in self.segmentation_train.class_weights if name not in names]
         if unknown:
             raise ValueError(
                 f"segmentation_train.class_weights: no class {unknown[0]!r}. Classes: {', '.join(names)}."
                 f"{did_you_mean(unknown[0], names)}"
             )
-        check_size(network, data.size)
+        check_size(self.segmenter(channels=1), data.size)
         return self
 
     @model_validator(mode="before")
@@ -298,6 +279,13 @@ class Config(Layout):
         """Return the training settings of a task."""
         settings: TrainSettings = getattr(self, TASKS[task])
         return settings
+
+    def segmenter(self, *, channels: int) -> SegmenterConfig:
+        """Return the segmentation's network for inputs of so many channels together."""
+        data = self.segmentation_data
+        assert data is not None
+        logits = len(data.classes.names) + self.segmentation_train.exclusive
+        return self.segmenter_def.config(spatial_dims=data.dims, in_channels=channels, out_channels=logits)
 
     def shown(self, task: Task) -> dict[str, Any]:
         """Return as plain values what counts for a task: without the sections of the others."""

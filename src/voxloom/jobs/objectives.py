@@ -142,7 +142,8 @@ def build_objective(task: Task, config: Config, material: Material) -> Objective
         case SegmentationTrain():
             assert material.patches is not None
             wanted = SegmentationLoss(**{n: getattr(settings, n) for n in SegmentationLoss.model_fields})
-            return SegmentationObjective(config.segmenter_def, wanted, material.patches, seed=config.seed)
+            network = config.segmenter(channels=material.patches.channels)
+            return SegmentationObjective(network, wanted, material.patches, seed=config.seed)
     return _latent_objective(config, material)
 
 

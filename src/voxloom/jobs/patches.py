@@ -98,12 +98,6 @@ class PatchData(Data):
         """Return the patches to learn from, drawn anew each epoch, and the tiles to validate on."""
         train, validation = self.sources
         channels = sum((train.schema[name].shape or (1,))[0] for name in self.data.inputs)
-        stated = self.config.segmenter_def.in_channels
-        if channels != stated:
-            raise ConfigError(
-                f"segmenter_def.in_channels {stated}: the inputs {', '.join(self.data.inputs)} have "
-                f"{channels} channels together. Set segmenter_def.in_channels={channels}."
-            )
         return Material(
             train=train,
             validation=validation,
@@ -113,6 +107,7 @@ class PatchData(Data):
                 inputs=tuple(self.data.inputs),
                 target=TARGET,
                 classes=self.data.classes.names,
+                channels=channels,
                 values=self.data.values,
             ),
             facts={"datasets": {"train": len(self.opened.train), "validation": len(self.opened.validation)}},

@@ -32,6 +32,7 @@ if TYPE_CHECKING:  # what type checkers and editors see; at run time names load 
     from voxloom.models.segmenter import (
         Segmenter,
         SegmenterConfig,
+        SegmenterDef,
     )
     from voxloom.models.unet import (
         UNet,
@@ -56,6 +57,7 @@ _HOME = {
     "PerceptualDistance": "perceptual",
     "Segmenter": "segmenter",
     "SegmenterConfig": "segmenter",
+    "SegmenterDef": "segmenter",
     "UNet": "unet",
     "UNetConfig": "unet",
     "Weights": "weights",
@@ -79,6 +81,7 @@ __all__ = [
     "PerceptualDistance",
     "Segmenter",
     "SegmenterConfig",
+    "SegmenterDef",
     "UNet",
     "UNetConfig",
     "Weights",

@@ -1,7 +1,7 @@
 """The variational autoencoder of latent diffusion: MONAI's AutoencoderKL behind our configuration.
 
 Shapes: B batch, C channels, H, W of the image; c latent channels, h, w of the latent (H and W over
-`downsampling`).
+`downsampling`). In 3D the axis z comes before them: (B, C, D, H, W), (B, c, d, h, w).
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from pydantic import Field, PositiveInt, model_validator
 from torch import nn
 from torch.utils.checkpoint import checkpoint
 
+from voxloom.errors import SchemaError
 from voxloom.models.model import ModelConfig, check_divisible, check_groups, per_level
 
 __all__ = ["Autoencoder", "AutoencoderConfig"]
@@ -27,8 +28,8 @@ class AutoencoderConfig(ModelConfig):
     4
     """
 
-    spatial_dims: Literal[2] = 2
-    """Number of spatial axes."""
+    spatial_dims: Literal[2, 3] = 2
+    """Number of spatial axes: 2 for (y, x), 3 for (z, y, x)."""
     in_channels: int = Field(default=1, ge=1)
     """Channels of the image that is encoded."""
     out_channels: int = Field(default=1, ge=1)
@@ -36,7 +37,7 @@ class AutoencoderConfig(ModelConfig):
     latent_channels: int = Field(default=4, ge=1)
     """Channels of the latent."""
     channels: tuple[PositiveInt, ...] = Field(default=(64, 128, 256), min_length=1)
-    """Channels of each level, from the image down; each level after the first halves height and width."""
+    """Channels of each level, from the image down; each level after the first halves every spatial axis."""
     num_res_blocks: PositiveInt | tuple[PositiveInt, ...] = 2
     """Residual blocks of each level, or one number for all."""
     norm_num_groups: int = Field(default=32, ge=1)
@@ -66,8 +67,14 @@ class AutoencoderConfig(ModelConfig):
         """How many pixels of the image, along each axis, one of the latent stands for."""
         return int(2 ** (len(self.channels) - 1))
 
-    def latent_shape(self, height: int, width: int) -> tuple[int, int, int]:
-        """Return (channels, height, width) of the latent of an image of this size."""
+    def latent_shape(self, *size: int) -> tuple[int, ...]:
+        """Return (channels, height, width) of the latent of an image of this size; in 3D with the depth.
+
+        Examples
+        --------
+        >>> AutoencoderConfig(channels=(64, 128)).latent_shape(32, 64)
+        (4, 16, 32)
+        """
         return self.latent_channels, height // self.downsampling, width // self.downsampling
 
     def build(self) -> Autoencoder:
@@ -109,16 +116,22 @@ class Autoencoder(nn.Module):
         settings["attention_levels"] = config.attention_levels or (False,) * len(config.channels)
         self.net = AutoencoderKL(**settings)
 
-    def check_size(self, height: int, width: int) -> None:
-        """Check that an image of this size comes back in the same size.
+    def check_size(self, *size: int) -> None:
+        """Check that an image of this size, (height, width) or (depth, height, width), comes back in it.
 
         Raises
         ------
         SchemaError
-            When height or width is no multiple of `config.downsampling`.
+            When it has another number of axes, or one of them is no multiple of `config.downsampling`.
         """
-        levels = len(self.config.channels)
-        check_divisible((height, width), self.config.downsampling, f"an autoencoder of {levels} levels")
+        what = f"an autoencoder of {len(self.config.channels)} levels"
+        if len(size) != self.config.spatial_dims:
+            raise SchemaError(
+                f"{what} and {self.config.spatial_dims} spatial axes got an image of "
+                f"{' x '.join(map(str, size))}: expected {self.config.spatial_dims} axes. Set spatial_dims, "
+                "or take other patches."
+            )
+        check_divisible(size, self.config.downsampling, what)
 
     def encode(self, x_BCHW: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Return mean and log-variance of the latent, float32 (B, c, h, w).
@@ -130,7 +143,7 @@ class Autoencoder(nn.Module):
         SchemaError
             When the image's size does not fit.
         """
-        self.check_size(x_BCHW.shape[-2], x_BCHW.shape[-1])
+        self.check_size(*x_BCHW.shape[2:])
         if self.config.use_checkpoint and torch.is_grad_enabled():
             hidden = checkpoint(self.net.encoder, x_BCHW, use_reentrant=False)
         else:

@@ -1,6 +1,7 @@
 """The critic of patches for adversarial training: MONAI's PatchDiscriminator, plain logits.
 
-Shapes: B batch, C channels, H, W of the image; the logits have one value for each overlapping patch.
+Shapes: B batch, C channels, H, W of the image, in 3D with the depth before them; the logits have one value
+for each overlapping patch.
 """
 
 from __future__ import annotations
@@ -26,14 +27,14 @@ class DiscriminatorConfig(ModelConfig):
     3
     """
 
-    spatial_dims: Literal[2] = 2
+    spatial_dims: Literal[2, 3] = 2
     """Number of spatial axes."""
     in_channels: int = Field(default=1, ge=1)
     """Channels of what is judged; for pix2pix those of the condition and the image together."""
     channels: int = Field(default=32, ge=1)
     """Channels of the first convolution; each layer doubles them."""
     num_layers_d: int = Field(default=3, ge=1)
-    """Convolutions between the first and the last: all but the last of them halve height and width."""
+    """Convolutions between the first and the last: all but the last of them halve every spatial axis."""
     norm: Literal["INSTANCE", "BATCH"] = "INSTANCE"
     """Normalisation; with BATCH the verdict on an image depends on its neighbours in the batch."""
 
@@ -69,7 +70,7 @@ class Discriminator(nn.Module):
         self.config = config
         self.net = PatchDiscriminator(**config.model_dump())
 
-    def check_size(self, height: int, width: int) -> None:
+    def check_size(self, *size: int) -> None:
         """Check that an image of this size leaves at least one logit.
 
         Raises
@@ -78,10 +79,11 @@ class Discriminator(nn.Module):
             When the image is too small.
         """
         least = 3 * 2**self.config.num_layers_d
-        if min(height, width) < least:
+        if min(size) < least:
+            axes = "height x width" if len(size) == 2 else "depth x height x width"
             raise SchemaError(
-                f"a discriminator of {self.config.num_layers_d} layers got height x width "
-                f"{height} x {width}: expected at least {least} each. "
+                f"a discriminator of {self.config.num_layers_d} layers got {axes} "
+                f"{' x '.join(map(str, size))}: expected at least {least} each. "
                 "Use larger images, or a smaller num_layers_d."
             )
 
@@ -93,6 +95,6 @@ class Discriminator(nn.Module):
         SchemaError
             When the image is too small.
         """
-        self.check_size(x_BCHW.shape[-2], x_BCHW.shape[-1])
+        self.check_size(*x_BCHW.shape[2:])
         *features, logits = self.net(x_BCHW)
         return [*features, logits.float()]

@@ -164,7 +164,7 @@ def check_groups(channels: Sequence[int], num_groups: int) -> None:
 
 
 def check_divisible(size: Sequence[int], divisor: int, what: str) -> None:
-    """Check that height and width can be halved as often as a network does.
+    """Check that height and width, in 3D the depth too, can be halved as often as a network does.
 
     Raises
     ------
@@ -181,7 +181,8 @@ def check_divisible(size: Sequence[int], divisor: int, what: str) -> None:
     """
     if any(length % divisor or not length for length in size):
         cure = " x ".join(str(max(1, -(-length // divisor)) * divisor) for length in size)
+        axes = "height x width" if len(size) == 2 else "depth x height x width"
         raise SchemaError(
-            f"{what} got height x width {' x '.join(map(str, size))}: expected multiples of {divisor}. "
+            f"{what} got {axes} {' x '.join(map(str, size))}: expected multiples of {divisor}. "
             f"Resize or pad the images, to {cure} for instance, or use fewer levels."
         )

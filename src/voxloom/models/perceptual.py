@@ -1,6 +1,6 @@
 """A perceptual distance from local weights: LPIPS-type, optional, and never a download.
 
-Shapes: B batch, C channels (1 or 3), H, W of the images; L layers compared.
+Shapes: B batch, C channels (1 or 3), H, W of the images, in 3D D planes of them; L layers compared.
 """
 
 from __future__ import annotations
@@ -57,7 +57,8 @@ class PerceptualDistance(nn.Module):
     """Distance between images in the features of a frozen network (Zhang et al. 2018, eq. 1).
 
     Images may be z-scored or in [-1, 1]: they are taken as they are, and the same shift and scale
-    are applied as for images in [-1, 1]. A single channel is repeated to three.
+    are applied as for images in [-1, 1]. A single channel is repeated to three. Of 3D images each plane
+    across the first axis is compared, and the mean is taken: the networks know planes alone.
 
     Parameters
     ----------
@@ -106,8 +107,12 @@ class PerceptualDistance(nn.Module):
         if a_BCHW.shape != b_BCHW.shape or a_BCHW.shape[1] not in (1, 3):
             raise SchemaError(
                 f"a perceptual distance of images {tuple(a_BCHW.shape)} and {tuple(b_BCHW.shape)}: expected "
-                "the same shape (B, 1 or 3, H, W). Compare other channels one at a time."
+                "the same shape (B, 1 or 3, H, W) or (B, 1 or 3, D, H, W). Compare other channels one at a "
+                "time."
             )
+        if a_BCHW.ndim == 5:
+            of_planes: torch.Tensor = self(_planes(a_BCHW), _planes(b_BCHW))
+            return of_planes.view(len(a_BCHW), -1).mean(1)
         total = torch.zeros(len(a_BCHW), device=a_BCHW.device)
         layers = zip(self._layers(a_BCHW), self._layers(b_BCHW), self.linear, strict=True)
         for a, b, weight in layers:
@@ -179,6 +184,11 @@ _BACKBONES = {
     "squeezenet1_1": (squeezenet_features, (1, 4, 7, 9, 10, 11, 12), (64, 128, 256, 384, 384, 512, 512)),
     "vgg16": (vgg_features, (3, 8, 15, 22, 29), (64, 128, 256, 512, 512)),
 }
+
+
+def _planes(x_BCDHW: torch.Tensor) -> torch.Tensor:
+    """Return (B * D, C, H, W)."""
+    return x_BCDHW.transpose(1, 2).flatten(0, 1)
 
 
 def _unit_length(x_BCHW: torch.Tensor) -> torch.Tensor:

@@ -13,15 +13,45 @@ import torch
 from pydantic import Field, PositiveInt, model_validator
 from torch import nn
 
+from voxloom.component import Component
 from voxloom.errors import SchemaError
 from voxloom.models.model import ModelConfig, check_groups
 
-__all__ = ["Segmenter", "SegmenterConfig"]
+__all__ = ["Segmenter", "SegmenterConfig", "SegmenterDef", "check_size"]
 
 _AXES = "zyx"
 
 
-class SegmenterConfig(ModelConfig):
+class SegmenterDef(Component):
+    """What one chooses of a `Segmenter`; its axes, channels and logits follow from the data."""
+
+    channels: tuple[PositiveInt, ...] = Field(default=(32, 64, 128, 256), min_length=2)
+    """Channels of each level, from the image down."""
+    strides: tuple[PositiveInt | tuple[PositiveInt, ...], ...] | None = None
+    """By how much each level after the first is coarser: one number, or one an axis, for instance
+    [1, 2, 2] where voxels are longer along z. None: 2 along each."""
+    num_res_units: Annotated[int, Field(ge=1)] = 2
+    """Convolutions of each residual unit on the way down."""
+    norm: Literal["instance", "group", "batch"] = "instance"
+    """Normalise each channel by itself, groups of channels, or over the batch."""
+    norm_num_groups: int = Field(default=8, ge=1)
+    """Groups for norm "group"; divides every channel count."""
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Share of activations that are dropped in training."""
+
+    def config(self, *, spatial_dims: int, in_channels: int, out_channels: int) -> SegmenterConfig:
+        """Return the settings of the network for data of such axes, channels and classes.
+
+        Raises
+        ------
+        pydantic.ValidationError
+            When they do not go together.
+        """
+        data = {"spatial_dims": spatial_dims, "in_channels": in_channels, "out_channels": out_channels}
+        return SegmenterConfig.model_validate({**self.model_dump(), **data})
+
+
+class SegmenterConfig(SegmenterDef, ModelConfig):
     """Settings of `Segmenter`.
 
     Examples
@@ -38,19 +68,6 @@ class SegmenterConfig(ModelConfig):
     """Channels of the input, those of all images together."""
     out_channels: int = Field(default=1, ge=1)
     """Logits a voxel."""
-    channels: tuple[PositiveInt, ...] = Field(default=(32, 64, 128, 256), min_length=2)
-    """Channels of each level, from the image down."""
-    strides: tuple[PositiveInt | tuple[PositiveInt, ...], ...] | None = None
-    """By how much each level after the first is coarser: one number, or one an axis, for instance
-    [1, 2, 2] where voxels are longer along z. None: 2 along each."""
-    num_res_units: Annotated[int, Field(ge=1)] = 2
-    """Convolutions of each residual unit on the way down."""
-    norm: Literal["instance", "group", "batch"] = "instance"
-    """Normalise each channel by itself, groups of channels, or over the batch."""
-    norm_num_groups: int = Field(default=8, ge=1)
-    """Groups for norm "group"; divides every channel count."""
-    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    """Share of activations that are dropped in training."""
 
     @model_validator(mode="after")
     def _check(self) -> SegmenterConfig:
@@ -176,8 +193,8 @@ def check_size(config: SegmenterConfig, size: Sequence[int]) -> None:
     what = f"a segmenter of {levels} levels got patches of {shown} voxels"
     if len(size) != config.spatial_dims:
         raise SchemaError(
-            f"{what}: expected {config.spatial_dims} axes ({axes}). Set segmenter_def.spatial_dims to the "
-            "number of axes of the patch that have more than one voxel."
+            f"{what}: expected {config.spatial_dims} axes ({axes}), those of the patch with more than one "
+            "voxel."
         )
     fitting = [max(1, -(-n // d)) * d for n, d in zip(size, divisors, strict=True)]
     if list(size) != fitting:

@@ -60,6 +60,8 @@ class SegmentationPatches(Component):
     """Bits of the classes; this name with ``_known`` says which are known."""
     classes: tuple[str, ...]
     """Class k is bit k."""
+    channels: int = 1
+    """Of all inputs together."""
     values: PatchValues = PatchValues()
     """How the images' values are scaled and changed."""
 

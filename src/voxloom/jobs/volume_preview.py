@@ -30,15 +30,15 @@ Picture = npt.NDArray[np.uint8]
 def middle_slices(path: str, *, raw: str | None = None, size: int = 320) -> Picture:
     """Draw the slices through the middle of a volume, across z, y and x, a row each.
 
-    The image stands first, then its channels where there are several, then it is drawn again under
-    each label image. The raw of a prediction that voxloom made is found by itself.
+    The image stands first, then it is drawn again under each label image; where there are several
+    channels, they follow. The raw of a prediction that voxloom made is found by itself.
 
     Parameters
     ----------
     path
         Of the volume.
     raw
-        Path of an image to draw instead, below labels and before the channels.
+        Path of an image to draw below labels, in the place of the volume's own first channel.
     size
         Pixels along the longest side of the volume; the level that fits is read.
 
@@ -78,20 +78,16 @@ def _row(
         return np.asarray(each.read(plane, spacing).take(0, axis=axis + 1))
 
     labels = [volume] if volume.is_labels else [volume.label(name) for name in volume.label_names]
-    grey = read(ground)[0] if ground is not None else None
-    if not volume.is_labels:
-        channels = read(volume)
-        if grey is None:
-            grey = channels[0]
-        if ground is not None or len(channels) > 1:
-            for name, channel in list(zip(volume.channels, channels, strict=True))[:_CHANNELS]:
-                yield name, shaded(channel, (0, 255) if channel.dtype == np.uint8 else window_of(channel))
-    under = read(labels[0])[0] * 0 if grey is None and labels else grey
+    channels = [] if volume.is_labels else list(zip(volume.channels, read(volume), strict=True))
+    under = read(ground)[0] if ground is not None else channels[0][1] if channels else None
     if under is not None:
-        if grey is not None:
-            yield f"{Place.of((ground or volume).path).name}, {AXES[axis]} in the middle", _grey(under)
-        for each in labels:
-            yield Place.of(each.path).name, _over(under, read(each)[0])
+        yield f"{Place.of((ground or volume).path).name}, {AXES[axis]} in the middle", _grey(under)
+    for each in labels:
+        ids = read(each)[0]
+        yield Place.of(each.path).name, _over(np.zeros_like(ids) if under is None else under, ids)
+    if ground is not None or len(channels) > 1:
+        for name, channel in channels[:_CHANNELS]:
+            yield name, shaded(channel, (0, 255) if channel.dtype == np.uint8 else window_of(channel))
 
 
 def _grey(image: Array) -> Picture:

@@ -220,8 +220,8 @@ create_labels(path, "all", shape=(20, 33, 40), layout=labels, resume=True)
 def test_several_processes_make_one_store(tmp_path):
     path = tmp_path / "raw.zarr"
     command = [sys.executable, "-W", "error", "-c", ONE_OF_SEVERAL, str(path)]
-    workers = [subprocess.Popen([*command, str(number)]) for number in range(3)]
-    assert [worker.wait() for worker in workers] == [0, 0, 0]
-    assert sorted(Volume.open(path).label_names) == ["all", "ids0", "ids1", "ids2"]
+    workers = [subprocess.Popen([*command, str(number)]) for number in range(2)]
+    assert [worker.wait() for worker in workers] == [0, 0]
+    assert sorted(Volume.open(path).label_names) == ["all", "ids0", "ids1"]
     check_ngff(path)
     assert not [name for name in files(path) if ".voxloom" in name]

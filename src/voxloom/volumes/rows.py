@@ -12,8 +12,8 @@ from voxloom.volumes.placement import Placement
 
 __all__ = ["Places", "cells", "inside", "nearest", "places_of", "row", "steps"]
 
-Places = tuple[Array, Array, Array, Array]
-"""Matrix, offset, bend (empty for none) and knots of a `Placement`."""
+Places = tuple[Array, Array, Array, Array, Array]
+"""Matrix, offset, bend (empty for none), knots of a `Placement`, and room for what `row` keeps of a plane."""
 
 _NO_BEND = np.zeros((3, 0, 0, 0))
 
@@ -21,35 +21,40 @@ _NO_BEND = np.zeros((3, 0, 0, 0))
 def places_of(placement: Placement) -> Places:
     """Return a placement as kernels take it."""
     bend = _NO_BEND if placement.bend is None else placement.bend
-    return np.ascontiguousarray(placement.matrix), placement.offset, bend, placement.knots
+    scratch = np.empty((3, bend.shape[2] + 1, bend.shape[3]))
+    return np.ascontiguousarray(placement.matrix), placement.offset, bend, placement.knots, scratch
 
 
 @kernel
 def row(k: int, j: int, lies: Places, places: Array) -> None:
-    """Fill (3, n): the places along z, y, x of the voxels of row k, j."""
-    matrix, offset, bend, knots = lies
+    """Fill (3, n): the places along z, y, x of the voxels of row k, j. Rows come in order, from j = 0 on."""
+    matrix, offset, bend, knots, scratch = lies
     for axis in range(3):
         start = matrix[axis, 0] * k + matrix[axis, 1] * j + offset[axis]
         step = matrix[axis, 2]
         for i in range(places.shape[1]):
             places[axis, i] = start + step * i
     if bend.shape[1]:
-        _bend(k, j, bend, knots, places)
+        _bend(k, j, bend, knots, scratch, places)
 
 
 @kernel
-def _bend(k: int, j: int, bend: Array, knots: Array, places: Array) -> None:
-    """Add the displacement: contracted over z and y once a row, then a cubic along x."""
+def _bend(k: int, j: int, bend: Array, knots: Array, scratch: Array, places: Array) -> None:
+    """Add the displacement: contracted over z once a plane, over y once a row, then a cubic along x."""
     n, m, p = bend.shape[1:]
-    wz, iz = _basis(knots[0, 0] + knots[1, 0] * k, n)
-    wy, iy = _basis(knots[0, 1] + knots[1, 1] * j, m)
-    line = np.zeros((3, p))
+    if j == 0:
+        (a, b, c, d), first = _basis(knots[0, 0] + knots[1, 0] * k, n)
+        for axis in range(3):
+            for y in range(m):
+                for x in range(p):
+                    four = bend[axis, first : first + 4, y, x]
+                    scratch[axis, y, x] = a * four[0] + b * four[1] + c * four[2] + d * four[3]
+    (a, b, c, d), first = _basis(knots[0, 1] + knots[1, 1] * j, m)
+    line = scratch[:, m]
     for axis in range(3):
-        for a in range(4):
-            for b in range(4):
-                weight = wz[a] * wy[b]
-                for c in range(p):
-                    line[axis, c] += weight * bend[axis, iz + a, iy + b, c]
+        for x in range(p):
+            four = scratch[axis, first : first + 4, x]
+            line[axis, x] = a * four[0] + b * four[1] + c * four[2] + d * four[3]
     # between two control points the curve is one cubic, which is evaluated many voxels at a time
     start, step = knots[0, 2], knots[1, 2]
     begin = 0

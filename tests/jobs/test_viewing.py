@@ -1,0 +1,78 @@
+"""Neuroglancer states and previews of volumes, and what inspect says of them."""
+
+import json
+import threading
+from urllib.parse import unquote
+
+import numpy as np
+import pytest
+import tensorstore as ts
+
+from voxloom.jobs.serving import VolumeServer
+from voxloom.jobs.viewing import neuroglancer_link, neuroglancer_state, with_labels
+from voxloom.jobs.volume_inspection import inspect_volume, volume_listing
+from voxloom.jobs.volume_preview import middle_slices
+from voxloom.volumes import Volume
+from voxloom.volumes.creation import create, create_labels
+from voxloom.volumes.layout import VolumeLayout
+from voxloom.volumes.ome_write import colour_of
+from voxloom.volumes.writing import write
+
+SHAPE, SPACING = (20, 40, 60), (16.0, 8.0, 8.0)
+
+
+@pytest.fixture
+def pred(tmp_path):
+    path = str(tmp_path / "pred.zarr")
+    create(path, shape=SHAPE, layout=VolumeLayout(spacing=SPACING, dtype="uint8", channels=("mito", "er")))
+    labels = VolumeLayout(spacing=SPACING, dtype="uint8", kind="labels", classes={1: "mito"})
+    create_labels(path, "cells", shape=SHAPE, layout=labels)
+    volume = Volume.open(path)
+    write(volume, volume.bounding_box, np.full((2, *SHAPE), 100, np.uint8))
+    ids = np.zeros(SHAPE, np.uint8)
+    ids[:, :20] = 1
+    write(volume.label("cells"), volume.bounding_box, ids)
+    return path
+
+
+def test_a_state_has_a_layer_for_each_volume(pred):
+    volumes = with_labels([pred])
+    state = neuroglancer_state(volumes, ["http://a/0/pred.zarr", "http://a/1/cells"])
+    assert state["dimensions"]["z"] == [16.0 * 1e-9, "m"]
+    assert state["position"] == [9.5, 19.5, 29.5]
+    image, labels = state["layers"]
+    assert (image["type"], image["source"]) == ("image", "zarr://http://a/0/pred.zarr")
+    assert "channel=1" in image["shader"]
+    assert (labels["type"], labels["segments"]) == ("segmentation", ["1"])
+    link = neuroglancer_link(state)
+    assert json.loads(unquote(link.partition("#!")[2])) == state
+
+
+def test_what_the_server_gives_out_is_a_volume(pred):
+    with VolumeServer([pred]) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        spec = {"driver": "zarr3", "kvstore": {"driver": "http", "base_url": f"{server.urls[0]}/s0/"}}
+        array = ts.open(spec, open=True).result()
+        assert (array[0, :5, :5, :5].read().result() == 100).all()
+        server.shutdown()
+        thread.join()
+
+
+def test_the_preview_draws_labels_over_the_image(pred):
+    sheet = middle_slices(pred, size=60)
+    assert sheet.dtype == np.uint8
+    hue = np.asarray(colour_of(1), float) * 0.45
+    tinted = (np.abs(sheet - hue) < 3).all(-1)
+    assert tinted.sum() >= 20 * 60  # half of the slice across z, at least
+    assert middle_slices(f"{pred}/labels/cells", size=60).shape[1] < sheet.shape[1]
+
+
+def test_the_listing_names_levels_channels_and_labels(pred):
+    found = inspect_volume(pred)
+    text = volume_listing(found)
+    assert "2 channels: mito, er" in text
+    assert "20 x 40 x 60" in text
+    assert "1 class: 1 mito" in text
+    assert found.labels[0].classes == {1: "mito"}
+    assert found.low == (-8.0, -4.0, -4.0)

@@ -196,5 +196,7 @@ class NaNtoNum(ValueTransform):
         self.nan, self.posinf, self.neginf = nan, posinf, neginf
 
     def forward(self, x: Tensor, generators: Generators = None) -> Tensor:  # noqa: ARG002
-        """Return finite values."""
+        """Return finite values; integers are."""
+        if not x.is_floating_point():
+            return x
         return torch.nan_to_num(x, nan=self.nan, posinf=self.posinf, neginf=self.neginf)

@@ -205,6 +205,20 @@ def test_a_place_that_cannot_be_written_is_told(tmp_path):
         create(tmp_path / "file" / "raw.zarr", shape=SHAPE, layout=layout())
 
 
+def test_a_store_that_is_made_while_one_looks_is_found_made(tmp_path, monkeypatch):
+    """Another process ends between the first look and the list of what is there."""
+    path, list_names = tmp_path / "raw.zarr", creation.names_in
+
+    def others_end_first(place):
+        monkeypatch.setattr(creation, "names_in", list_names)
+        create(path, shape=SHAPE, layout=layout())
+        return list_names(place)
+
+    monkeypatch.setattr(creation, "names_in", others_end_first)
+    create(path, shape=SHAPE, layout=layout(), resume=True)
+    check_ngff(path)
+
+
 ONE_OF_SEVERAL = """
 import sys
 from voxloom.volumes import VolumeLayout, create, create_labels

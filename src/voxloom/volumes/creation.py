@@ -16,7 +16,7 @@ from voxloom.volumes.layout import VolumeLayout
 from voxloom.volumes.ome import Axis, Multiscale, StoredLevel, parse, parse_labels
 from voxloom.volumes.ome_write import render, render_labels
 from voxloom.volumes.place import Place, begin_reads, finish_reads
-from voxloom.volumes.saving import claimed, has_files, refuse_read_only, remove_all, write_json
+from voxloom.volumes.saving import claimed, names_in, refuse_read_only, remove_all, write_json
 from voxloom.volumes.transforms import Placement
 
 __all__ = ["create", "create_labels", "layout_of"]
@@ -202,16 +202,9 @@ class _Files:
             f"s{k}": layout.array_metadata((channels, *grid.shape), (1, *chunk), (1, *shard))
             for k, (grid, chunk, shard) in enumerate(levels)
         }
-        image = Multiscale(
-            tuple(Axis(axis, "channel" if axis == "c" else "space") for axis in layout.axes),
-            tuple(StoredLevel(f"s{k}", _placed(level[0], layout.axes)) for k, level in enumerate(levels)),
-            name.removesuffix(".zarr"),
-            layout.channels,
-            layout.version,
-        )
         is_labels = layout.kind == "labels"
         group = render(
-            image,
+            _multiscale(name, layout, [grid for grid, _, _ in levels]),
             dtype=layout.dtype,
             classes=layout.classes if is_labels else None,
             method="mode" if is_labels else "mean",
@@ -234,6 +227,16 @@ class _Files:
         )
 
 
+def _multiscale(name: str, layout: VolumeLayout, grids: Sequence[Grid]) -> Multiscale:
+    return Multiscale(
+        tuple(Axis(axis, "channel" if axis == "c" else "space") for axis in layout.axes),
+        tuple(StoredLevel(f"s{k}", _placed(grid, layout.axes)) for k, grid in enumerate(grids)),
+        name.removesuffix(".zarr"),
+        layout.channels,
+        layout.version,
+    )
+
+
 def _placed(grid: Grid, axes: str) -> Placement:
     scale, translation = ((1.0, *grid.spacing), (0.0, *grid.origin))
     stored = ["czyx".index(axis) for axis in axes]
@@ -244,8 +247,12 @@ def _is_made(place: Place, files: _Files, *, overwrite: bool, resume: bool) -> b
     """Return whether the store is there as wanted; False where it is to be made."""
     found = _attributes(place)
     if found is None:
-        _refuse_others(place, overwrite=overwrite)
-        return False
+        names = names_in(place)
+        # after the names: another process may have come to its end between the two
+        found = _attributes(place)
+        if found is None:
+            _refuse_others(place, set(names), overwrite=overwrite)
+            return False
     difference = files.difference(found)
     if resume and not difference:
         return True
@@ -267,12 +274,9 @@ def _attributes(place: Place) -> Mapping[str, Any] | None:
     return zarr2
 
 
-def _refuse_others(place: Place, *, overwrite: bool) -> None:
+def _refuse_others(place: Place, names: set[str], *, overwrite: bool) -> None:
     """Refuse a folder with anything in it but what a store was left with when its making was cut off."""
-    if not has_files(place):
-        return
-    names = set(place.list_children())
-    if _UNFINISHED in names or (overwrite and names & {*_ROOTS}):
+    if not names or _UNFINISHED in names or (overwrite and names & {*_ROOTS}):
         return
     is_store = bool(names & {*_ROOTS})
     raise OutputExistsError(

@@ -21,7 +21,16 @@ try:
 except ImportError:  # pragma: no cover - Windows, where two processes must not make one store at once
     fcntl = None  # type: ignore[assignment]
 
-__all__ = ["claimed", "has_files", "refuse_read_only", "remove_all", "saved", "write_file", "write_json"]
+__all__ = [
+    "claimed",
+    "has_files",
+    "names_in",
+    "refuse_read_only",
+    "remove_all",
+    "saved",
+    "write_file",
+    "write_json",
+]
 
 _FAILURES = (ValueError, RuntimeError, OSError, OverflowError, NotImplementedError)
 _SYSTEM = re.compile(r": ([^:]+) \[os_error_code=")
@@ -78,10 +87,13 @@ def refuse_read_only(place: Place) -> None:
 
 def has_files(place: Place) -> bool:
     """Return whether anything lies below a place."""
-    if place.scheme == "file":
-        folder = Path(place.path)
-        return folder.exists() and (not folder.is_dir() or any(folder.iterdir()))
-    return bool(place.list_children())
+    return bool(names_in(place))
+
+
+def names_in(place: Place) -> list[str]:
+    """Return the names directly below a place; of a file its own."""
+    is_file = place.scheme == "file" and Path(place.path).is_file()
+    return [place.name] if is_file else place.list_children()
 
 
 def remove_all(place: Place, first: tuple[str, ...], but: str) -> None:

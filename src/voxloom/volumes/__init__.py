@@ -6,6 +6,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:  # what type checkers and editors see; at run time names load when they are used
+    from voxloom.volumes.bits import Mark, PendingBits, begin_bits
     from voxloom.volumes.class_cells import ClassCells, ClassIndex, class_weights
     from voxloom.volumes.classes import Classes
     from voxloom.volumes.creation import create, create_labels
@@ -15,8 +16,10 @@ if TYPE_CHECKING:  # what type checkers and editors see; at run time names load 
     from voxloom.volumes.index_cache import cache_folder
     from voxloom.volumes.labels import Labels
     from voxloom.volumes.layout import VolumeLayout
+    from voxloom.volumes.patch import PendingPatch, Reading, begin_patch
     from voxloom.volumes.place import Place
     from voxloom.volumes.volume import Volume
+    from voxloom.volumes.warming import warm
     from voxloom.volumes.writing import begin_write, downsample, hot_levels, write, write_level_block
 
 _HOME = {
@@ -25,9 +28,15 @@ _HOME = {
     "Classes": "classes",
     "Labels": "labels",
     "Level": "description",
+    "Mark": "bits",
+    "PendingBits": "bits",
+    "PendingPatch": "patch",
     "Place": "place",
+    "Reading": "patch",
     "Volume": "volume",
     "VolumeLayout": "layout",
+    "begin_bits": "bits",
+    "begin_patch": "patch",
     "begin_write": "writing",
     "cache_folder": "index_cache",
     "class_index": "index",
@@ -38,6 +47,7 @@ _HOME = {
     "downsample": "writing",
     "hot_levels": "writing",
     "set_cache": "engine",
+    "warm": "warming",
     "write": "writing",
     "write_level_block": "writing",
 }
@@ -48,9 +58,15 @@ __all__ = [
     "Classes",
     "Labels",
     "Level",
+    "Mark",
+    "PendingBits",
+    "PendingPatch",
     "Place",
+    "Reading",
     "Volume",
     "VolumeLayout",
+    "begin_bits",
+    "begin_patch",
     "begin_write",
     "cache_folder",
     "class_index",
@@ -61,6 +77,7 @@ __all__ = [
     "downsample",
     "hot_levels",
     "set_cache",
+    "warm",
     "write",
     "write_level_block",
 ]

@@ -73,6 +73,26 @@ def test_class_weights_tell_how_much_a_class_counts(batch):
     torch.testing.assert_close(loss_of(both, batch), expected)
 
 
+def test_positive_weights_tell_how_much_a_voxel_of_a_class_counts(batch):
+    made = objective(positive_weights={"er": 4.0}, dice_weight=0)
+    balanced = SegmentationObjective(
+        made.models["segmenter"].config,
+        made.settings.model_copy(update={"positive_weights": "balanced"}),
+        made.patches.model_copy(update={"balance": {"er": 4.0}}),
+        seed=0,
+    )
+    assert torch.equal(loss_of(made, batch), loss_of(balanced, batch))
+    one = batch.take(1)
+    with torch.no_grad():
+        prepared = made.prepare(one, 0, training=False)
+        logits = made.models["segmenter"](prepared["image"])
+        positive, _ = made.labels(prepared)
+        expected = torch.nn.functional.binary_cross_entropy_with_logits(
+            logits, positive.float(), pos_weight=torch.tensor([1.0, 4.0]).view(2, 1, 1, 1)
+        )
+    torch.testing.assert_close(loss_of(made, one).detach(), expected)
+
+
 def test_classes_that_exclude_each_other_match_cross_entropy_where_all_is_known():
     generator = torch.Generator().manual_seed(0)
     logits = torch.randn(2, 3, 5, 5, generator=generator)

@@ -102,6 +102,7 @@ KINDS = {
         f"{DATA}.inputs.far": {"shape": [8, 8, 8], "spacing": [16, 16, 16]},
         "segmentation_train.channels_last": True,
         "segmentation_train.class_weights": {"er": 3},
+        "segmentation_train.positive_weights": "balanced",
     },
     "weights": {
         f"{DATA}.drawing.weights": {"2/gt.zarr": 3},

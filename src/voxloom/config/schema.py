@@ -211,10 +211,15 @@ class Config(Layout):
         if data is None:
             return self
         names = data.classes.names
-        unknown = [name for name in self.segmentation_train.class_weights if name not in names]
+        loss = self.segmentation_train
+        weighted = [
+            *loss.class_weights,
+            *(() if loss.positive_weights == "balanced" else loss.positive_weights),
+        ]
+        unknown = [name for name in weighted if name not in names]
         if unknown:
             raise ValueError(
-                f"segmentation_train.class_weights: no class {unknown[0]!r}. Classes: {', '.join(names)}."
+                f"weights in segmentation_train: no class {unknown[0]!r}. Classes: {', '.join(names)}."
                 f"{did_you_mean(unknown[0], names)}"
             )
         check_size(self.segmenter(channels=1), data.size)

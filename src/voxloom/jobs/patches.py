@@ -28,6 +28,7 @@ from voxloom.sources.split_rows import SplitRow, followed
 from voxloom.sources.tiles import Tiled
 from voxloom.sources.volume_split import Dataset, VolumeSplit
 from voxloom.training import SegmentationPatches
+from voxloom.volumes.class_cells import class_weights
 from voxloom.volumes.index import class_indexes
 
 __all__ = ["TARGET", "PatchData"]
@@ -108,10 +109,17 @@ class PatchData(Data):
                 target=TARGET,
                 classes=self.data.classes.names,
                 channels=channels,
+                balance=self._balance(),
                 values=self.data.values,
             ),
             facts={"datasets": {"train": len(self.opened.train), "validation": len(self.opened.validation)}},
         )
+
+    def _balance(self) -> Mapping[str, float]:
+        if self.config.segmentation_train.positive_weights != "balanced":
+            return {}
+        index = class_indexes([dataset.labels for dataset in self.opened.train], self.data.classes)
+        return class_weights(index, self.data.classes.names)
 
     @cached_property
     def sources(self) -> tuple[Source, Source]:

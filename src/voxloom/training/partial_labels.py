@@ -23,8 +23,12 @@ __all__ = [
 ]
 
 
-def binary_cross_entropy(logits_BCS: Tensor, positive: Tensor, known: Tensor) -> Tensor:
+def binary_cross_entropy(
+    logits_BCS: Tensor, positive: Tensor, known: Tensor, positive_weights_C: Tensor | None = None
+) -> Tensor:
     """Return the mean over the known voxels of each sample and class, (B, C); 0 where there are none.
+
+    A positive voxel counts as often as its class's weight says, one that is not counts once.
 
     Examples
     --------
@@ -33,7 +37,12 @@ def binary_cross_entropy(logits_BCS: Tensor, positive: Tensor, known: Tensor) ->
     >>> round(binary_cross_entropy(logits, positive, known).item(), 4)  # the second voxel is unknown
     0.6931
     """
-    losses = F.binary_cross_entropy_with_logits(logits_BCS.float(), positive.float(), reduction="none")
+    weights = (
+        None if positive_weights_C is None else positive_weights_C.view(-1, *(1,) * (logits_BCS.ndim - 2))
+    )
+    losses = F.binary_cross_entropy_with_logits(
+        logits_BCS.float(), positive.float(), reduction="none", pos_weight=weights
+    )
     counted = known.flatten(2).sum(2)
     mean: Tensor = torch.where(known, losses, 0.0).flatten(2).sum(2) / counted.clamp_min(1)
     return mean

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import torch
@@ -47,6 +47,9 @@ class SegmentationLoss(Component):
     """Weight of 1 - soft Dice."""
     class_weights: Mapping[str, Annotated[float, Setting(ge=0)]] = {}
     """Weight of classes in both terms, by name; a class that is not named counts 1."""
+    positive_weights: Mapping[str, Annotated[float, Setting(ge=0)]] | Literal["balanced"] = {}
+    """How often a voxel of a class counts in the cross entropy against one that is none, by name, others
+    once; "balanced": absent over present voxels of the volumes to learn from, 100 at most."""
     dice_smooth: Annotated[float, Setting(gt=0)] = 1.0
     """Voxels added to overlap and extent in Dice, so that a class that is absent can be right."""
 
@@ -62,6 +65,8 @@ class SegmentationPatches(Component):
     """Class k is bit k."""
     channels: int = 1
     """Of all inputs together."""
+    balance: Mapping[str, float] = {}
+    """Absent over present voxels of each class, which "balanced" weights are."""
     values: PatchValues = PatchValues()
     """How the images' values are scaled and changed."""
 
@@ -107,6 +112,9 @@ class SegmentationObjective(Objective):
         seed: int,
     ) -> None:
         self.settings, self.patches = settings, patches
+        self.positive_weights = patches.balance
+        if settings.positive_weights != "balanced":
+            self.positive_weights = settings.positive_weights
         self.weights = {"cross_entropy": settings.cross_entropy_weight, "dice_loss": settings.dice_weight}
         self.models = {"segmenter": build_model(segmenter, seed=seed)}
         self.configs = {"segmenter": settings_of(segmenter)}
@@ -144,20 +152,20 @@ class SegmentationObjective(Objective):
         return {name: made[name](logits, positive, known) for name in wanted}
 
     def _cross_entropy(self, logits: Tensor, positive: Tensor, known: Tensor) -> Tensor:
-        weights = self._class_weights(logits.device)
+        weights = self._by_class(self.settings.class_weights, logits.device)
+        positives = self._by_class(self.positive_weights, logits.device)
         if self.settings.exclusive:
-            return marginal_cross_entropy(logits, positive, known, weights)
-        losses = binary_cross_entropy(logits, positive, known)
+            return marginal_cross_entropy(logits, positive, known, weights * positives)
+        losses = binary_cross_entropy(logits, positive, known, positives)
         return weighted_mean(losses, known.flatten(2).any(2), weights)
 
     def _dice(self, logits: Tensor, positive: Tensor, known: Tensor) -> Tensor:
         losses = soft_dice(self.probabilities(logits), positive, known, smooth=self.settings.dice_smooth)
-        return weighted_mean(losses, known.flatten(2).any(2), self._class_weights(logits.device))
+        weights = self._by_class(self.settings.class_weights, logits.device)
+        return weighted_mean(losses, known.flatten(2).any(2), weights)
 
-    def _class_weights(self, device: torch.device) -> Tensor:
-        return torch.tensor(
-            [self.settings.class_weights.get(name, 1.0) for name in self.patches.classes], device=device
-        )
+    def _by_class(self, weights: Mapping[str, float], device: torch.device) -> Tensor:
+        return torch.tensor([weights.get(name, 1.0) for name in self.patches.classes], device=device)
 
     def probabilities(self, logits: Tensor) -> Tensor:
         """Return the probability of each class, (B, classes, S): without the background."""

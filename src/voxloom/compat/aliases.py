@@ -52,7 +52,7 @@ def install(old: str = OLD) -> None:
     there = sys.modules.get(old)
     if there is ours:
         return
-    if there is not None and Path(there.__file__ or "").parent != SHIM_FOLDER:
+    if there is not None and not _is_ours(there):
         raise CompatError(
             f"{old} was imported from {there.__file__} before: expected voxloom.compat.aliases to come "
             "first, so that the two are not mixed. Import it at the top, and restart the notebook."
@@ -74,16 +74,24 @@ def _parts(old: str, ours: ModuleType) -> Sequence[str]:
 def install_when_asked(old: str = ON_DEMAND) -> None:
     """Make an older name mean the adapters once it is imported, and load nothing until then.
 
-    Raises
-    ------
-    CompatError
-        When another package of the older name has been imported already.
+    Where another package of that name is in use already it stays, and a warning says so.
     """
     there = sys.modules.get(old)
     if there is not None:
-        install(old)
+        if not _is_ours(there):
+            logger.warning(
+                "%s was imported from %s before, and stays: import voxloom.compat.aliases at the top to "
+                "have voxloom's adapters.",
+                old,
+                there.__file__,
+            )
     elif not any(isinstance(finder, _Finder) and finder.old == old for finder in sys.meta_path):
         sys.meta_path.insert(0, _Finder(old))
+
+
+def _is_ours(module: ModuleType) -> bool:
+    is_adapter = module.__name__.startswith("voxloom.compat.")
+    return is_adapter or Path(module.__file__ or "").parent == SHIM_FOLDER
 
 
 class _Finder(MetaPathFinder):

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.slow  # each starts Python anew
+
 SCRIPTS = Path(__file__).parent / "scripts"
 
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import glob
 import logging
 import math
 import os
-import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -298,5 +298,6 @@ def _found(path: str, folder: str) -> str:
 
 
 def _is_there(path: str) -> bool:
-    certain = re.split(r"[\[*?]", path)[0]
-    return os.path.exists(certain if certain == path or certain.endswith("/") else os.path.dirname(certain))
+    """Return whether anything is at a path with wildcards, up to its brackets."""
+    before, bracket, _ = path.partition("[")
+    return any(glob.iglob(before.rpartition("/")[0] if bracket else before))

@@ -21,10 +21,10 @@ def on_torch(*arrays: np.ndarray) -> list[torch.Tensor]:
     return [torch.from_numpy(array) for array in arrays]
 
 
-@pytest.mark.parametrize(("height", "width"), [(11, 11), (24, 37), (64, 64)])
+@pytest.mark.parametrize("size", [(11, 11), (24, 37), (64, 64), (11, 11, 11), (13, 15, 20)])
 @pytest.mark.parametrize("data_range", [1.0, 3.5])
-def test_ssim_and_psnr_equal_scikit_image(height: int, width: int, data_range: float) -> None:
-    pred, target = images(3, 1, height, width)
+def test_ssim_and_psnr_equal_scikit_image(size: tuple[int, ...], data_range: float) -> None:
+    pred, target = images(3, 1, *size)
     expected = [
         structural_similarity(
             p[0], t[0], data_range=data_range, gaussian_weights=True, sigma=1.5, use_sample_covariance=False
@@ -200,3 +200,12 @@ def test_messages_name_the_value_and_the_cure() -> None:
     for bad in (0.0, -1.0, math.inf, math.nan):
         with pytest.raises(ConfigError, match="data_range"):
             metrics.psnr(a, a, data_range=bad)
+
+
+def test_ms_ssim_of_volumes_halves_every_axis() -> None:
+    pred, target = on_torch(*images(1, 1, 24, 24, 24))
+    fine = metrics.ms_ssim(pred, target, data_range=1.0, scale_weights=(1.0,))
+    torch.testing.assert_close(fine, metrics.ssim(pred, target, data_range=1.0))
+    both = metrics.ms_ssim(pred, target, data_range=1.0, scale_weights=(0.0, 1.0))
+    halved = [torch.nn.functional.avg_pool3d(x, 2) for x in (pred, target)]
+    torch.testing.assert_close(both, metrics.ssim(*halved, data_range=1.0))

@@ -1,7 +1,7 @@
 """How far a prediction is from its target: pure functions of two tensors, one value a sample.
 
-Shapes: B batch, C channels, H height, W width; ``pred_BCHW`` and ``target_BCHW`` have the same shape
-and unit. All functions are differentiable where that makes sense and compute in at least float32,
+Shapes: B batch, C channels, H height, W width, in 3D the depth before them; ``pred_BCHW`` and
+``target_BCHW`` have the same shape and unit. All functions are differentiable where that makes sense and compute in at least float32,
 whatever comes in and whatever autocast surrounds them.
 
 `data_range` is the distance between the smallest and the largest value that the images can take.
@@ -16,13 +16,26 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor
-from torch.nn.functional import avg_pool2d
+from torch.nn.functional import avg_pool2d, avg_pool3d
 
 from voxloom.errors import ConfigError, SchemaError
 
-__all__ = ["dice", "iou", "mae", "mean_square_error", "ms_ssim", "psnr", "rmse", "ssim", "ssim_map"]
+__all__ = [
+    "LEAST_SIDE",
+    "dice",
+    "iou",
+    "mae",
+    "mean_square_error",
+    "ms_ssim",
+    "psnr",
+    "rmse",
+    "ssim",
+    "ssim_map",
+]
 
 _RADIUS = 5  # of the 11x11 window of Wang et al. (2004)
+LEAST_SIDE = 2 * _RADIUS + 1
+"""Pixels along each axis that structural similarity needs at least."""
 _SIGMA = 1.5
 _K1, _K2 = 0.01, 0.03
 _SCALE_WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)  # Wang et al. (2003), finest scale first
@@ -111,7 +124,7 @@ def psnr(pred_BCHW: Tensor, target_BCHW: Tensor, *, data_range: float, mask: Ten
 
 
 def ssim_map(pred_BCHW: Tensor, target_BCHW: Tensor, *, data_range: float) -> Tensor:
-    """Return the structural similarity at each place where the 11x11 window fits.
+    """Return the structural similarity at each place where the window of 11 pixels along each axis fits.
 
     Gaussian window of deviation 1.5 pixels, K1 = 0.01, K2 = 0.03: Wang, Bovik, Sheikh and
     Simoncelli, Image quality assessment: from error visibility to structural similarity (2004).
@@ -119,7 +132,8 @@ def ssim_map(pred_BCHW: Tensor, target_BCHW: Tensor, *, data_range: float) -> Te
     Returns
     -------
     Tensor
-        (B, C, H - 10, W - 10), in [-1, 1]: value (i, j) belongs to the images' pixel (i + 5, j + 5).
+        (B, C, H - 10, W - 10), in [-1, 1]: value (i, j) belongs to the images' pixel (i + 5, j + 5). In 3D
+        the window is a cube, and the depth is shorter by 10 too.
 
     Raises
     ------
@@ -165,7 +179,8 @@ def ssim(pred_BCHW: Tensor, target_BCHW: Tensor, *, data_range: float, mask: Ten
     """
     similarity = ssim_map(pred_BCHW, target_BCHW, data_range=data_range)
     if mask is not None:
-        mask = mask.expand(pred_BCHW.shape)[..., _RADIUS:-_RADIUS, _RADIUS:-_RADIUS]
+        inner = slice(_RADIUS, -_RADIUS)
+        mask = mask.expand(pred_BCHW.shape)[(..., *[inner] * (pred_BCHW.ndim - 2))]
     return _mean(similarity, mask)
 
 
@@ -205,14 +220,15 @@ def ms_ssim(
     tensor([1.])
     """
     pred, target = _images(pred_BCHW, target_BCHW)
-    weights = _weights_that_fit(min(pred.shape[-2:]), scale_weights)
-    product = torch.ones_like(pred[..., 0, 0])
+    weights = _weights_that_fit(min(pred.shape[2:]), scale_weights)
+    halved = avg_pool2d if pred.ndim == 4 else avg_pool3d
+    product = torch.ones(pred.shape[:2], dtype=pred.dtype, device=pred.device)
     for scale, weight in enumerate(weights):
         if scale:
-            pred, target = avg_pool2d(pred, 2), avg_pool2d(target, 2)
+            pred, target = halved(pred, 2), halved(target, 2)
         luminance, structure = _similarity(pred, target, _positive(data_range))
         last = scale == len(weights) - 1
-        term = (luminance * structure if last else structure).mean(dim=(-2, -1))
+        term = (luminance * structure if last else structure).flatten(2).mean(dim=2)
         product = product * term.clamp(min=_SMALLEST) ** weight
     return product.mean(dim=1)
 
@@ -281,13 +297,13 @@ def _similarity(pred: Tensor, target: Tensor, data_range: float) -> tuple[Tensor
 def _blur(images: Tensor) -> Tensor:
     # A weighted sum of shifted copies: on one channel it is quicker than a convolution (its gradient
     # ten times), and neither autocast nor TF32 lowers its precision.
-    height, width = images.shape[-2:]
-    if min(height, width) <= 2 * _RADIUS:
+    sizes = images.shape[3:]
+    if min(sizes) < LEAST_SIDE:
         raise SchemaError(
-            f"image of {height} x {width} pixels: structural similarity needs at least 11 on each side. "
-            "Enlarge the images, or leave this metric out."
+            f"image of {' x '.join(map(str, sizes))} pixels: structural similarity needs at least 11 on each "
+            "side. Enlarge the images, or leave this metric out."
         )
-    for axis, size in ((-2, height), (-1, width)):
+    for axis, size in enumerate(sizes, 3):
         span = size - 2 * _RADIUS
         shifted = [images.narrow(axis, i, span) for i in range(2 * _RADIUS + 1)]
         images = shifted[0] * _WINDOW[0]
@@ -318,12 +334,12 @@ def _images(pred: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
 
 def _mean(values: Tensor, mask: Tensor | None) -> Tensor:
     if mask is None:
-        return values.mean(dim=(1, 2, 3))
+        return values.flatten(1).mean(dim=1)
     if mask.dtype != torch.bool:
         raise SchemaError(f"mask of dtype {mask.dtype}: expected torch.bool. Compare with a threshold first.")
     inside = mask.expand(values.shape)
     # where, not a product: a NaN outside the mask must not count
-    return torch.where(inside, values, 0).sum(dim=(1, 2, 3)) / inside.sum(dim=(1, 2, 3))
+    return torch.where(inside, values, 0).flatten(1).sum(dim=1) / inside.flatten(1).sum(dim=1)
 
 
 def _overlap(pred: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
@@ -333,14 +349,14 @@ def _overlap(pred: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
             f"masks of dtype {pred.dtype} and {target.dtype}: expected torch.bool. "
             "Compare both sides with the same threshold first."
         )
-    return (pred & target).sum(dim=(1, 2, 3)), (pred | target).sum(dim=(1, 2, 3))
+    return (pred & target).flatten(1).sum(dim=1), (pred | target).flatten(1).sum(dim=1)
 
 
 def _check_shapes(pred: Tensor, target: Tensor) -> None:
-    if pred.ndim != 4 or pred.shape != target.shape:
+    if pred.ndim not in (4, 5) or pred.shape != target.shape:
         raise SchemaError(
             f"prediction of shape {tuple(pred.shape)} and target of shape {tuple(target.shape)}: "
-            "expected the same (batch, channels, height, width)."
+            "expected the same (batch, channels, height, width), or with the depth before the height."
         )
 
 

@@ -2,6 +2,7 @@ import pytest
 import torch
 from pydantic import ValidationError
 
+from voxloom.errors import SchemaError
 from voxloom.models import AutoencoderConfig
 from voxloom.testing.models import stirred
 
@@ -69,3 +70,18 @@ def test_attention_levels_must_be_one_a_level():
     with pytest.raises(ValidationError, match="attention_levels has 2 values"):
         AutoencoderConfig(attention_levels=(True, False))
     assert AutoencoderConfig(attention_levels=(False, False, True)).attention_levels == (False, False, True)
+
+
+def test_volumes_come_back_in_their_size():
+    vae = AutoencoderConfig(spatial_dims=3, channels=(8, 16), num_res_blocks=1, norm_num_groups=4).build()
+    assert vae.config.latent_shape(8, 12, 4) == (4, 4, 6, 2)
+    copy, mu, _ = vae(images(1, 1, 8, 12, 4), images(1, 4, 4, 6, 2))
+    assert copy.shape == (1, 1, 8, 12, 4)
+    assert mu.shape == (1, 4, 4, 6, 2)
+
+
+@pytest.mark.parametrize(("size", "said"), [((8, 8), "3 spatial axes got"), ((8, 7, 8), "take|to 8 x 8 x 8")])
+def test_volumes_of_other_sizes_are_refused(size, said):
+    vae = AutoencoderConfig(spatial_dims=3, channels=(8, 16), num_res_blocks=1, norm_num_groups=4).build()
+    with pytest.raises(SchemaError, match=said):
+        vae.encode(images(1, 1, *size))

@@ -95,7 +95,7 @@ def test_relations_between_settings_are_checked(config):
     with pytest.raises(ValidationError):
         config(channels=())
     with pytest.raises(ValidationError):
-        config(spatial_dims=3)
+        config(spatial_dims=4)
 
 
 @pytest.mark.parametrize("name", ["autoencoder_kl", "diffusion_unet", "unet"])

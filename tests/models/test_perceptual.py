@@ -43,6 +43,14 @@ def test_distance_is_zero_for_equals_and_grows_with_the_difference(squeezenet):
     torch.testing.assert_close(distance(a, b), distance(a.repeat(1, 3, 1, 1), b.repeat(1, 3, 1, 1)))
 
 
+def test_of_volumes_it_is_the_mean_over_planes(squeezenet):
+    distance = PerceptualConfig(weights=squeezenet).build()
+    planes = [images(seed) for seed in range(4)]
+    volumes = torch.stack(planes[:2], dim=2), torch.stack(planes[2:], dim=2)
+    expected = (distance(planes[0], planes[2]) + distance(planes[1], planes[3])) / 2
+    torch.testing.assert_close(distance(*volumes), expected)
+
+
 def test_gradients_reach_the_image_alone_and_stay_finite_on_black(squeezenet):
     distance = PerceptualConfig(weights=squeezenet).build()
     image = torch.zeros(1, 1, 32, 32, requires_grad=True)

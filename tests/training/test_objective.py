@@ -93,6 +93,13 @@ def vae(**settings):
     return AutoencoderObjective(VAE, JUDGE, AutoencoderLoss(**settings), data_range=4.0, seed=0)
 
 
+def vae_3d():
+    network, judge = (each.model_copy(update={"spatial_dims": 3}) for each in (VAE, JUDGE))
+    settings = AutoencoderLoss(adv_from_epoch=0, ms_ssim_weight=0.2)
+    judge = judge.model_copy(update={"num_layers_d": 1})
+    return AutoencoderObjective(network, judge, settings, data_range=4.0, seed=0)
+
+
 def ldm(process=None, **settings):
     denoiser = DenoiserConfig(
         in_channels=2, out_channels=2, condition_channels=2, channels=(8, 8), attention_levels=(False, False),
@@ -117,6 +124,8 @@ OBJECTIVES = {
     "vae": (lambda: vae(), IMAGES),
     "vae hinge l2": (lambda: vae(adv_loss="hinge", recon_loss="l2"), IMAGES),
     "vae plain": (lambda: vae(adv_weight=0, perceptual_weight=0, kl_weight=0), IMAGES),
+    "vae 3D": (lambda: vae_3d(), batch_of(image=(1, 12, 16, 16))),
+    "vae 3D thin": (lambda: vae_3d(), batch_of(image=(1, 6, 16, 16))),
     "ddpm": (lambda: stirred(ldm(DiffusionProcess())), LATENTS),
     "ddpm v": (lambda: stirred(ldm(V, conditioning="cross_attention")), LATENTS),
     "flow": (lambda: stirred(ldm(FlowProcess(start_noise=0.1))), LATENTS),

@@ -75,7 +75,7 @@ class AutoencoderConfig(ModelConfig):
         >>> AutoencoderConfig(channels=(64, 128)).latent_shape(32, 64)
         (4, 16, 32)
         """
-        return self.latent_channels, height // self.downsampling, width // self.downsampling
+        return self.latent_channels, *(n // self.downsampling for n in size)
 
     def build(self) -> Autoencoder:
         """Build the network, freshly initialised."""

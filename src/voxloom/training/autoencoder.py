@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, cast
 
 import torch
+from numpy.typing import NDArray
 from pydantic import Field as Setting
 from torch import Tensor, nn
 
 from voxloom.component import Component
 from voxloom.loading import Batch
-from voxloom.metrics import mae, ms_ssim, psnr, ssim
+from voxloom.metrics import LEAST_SIDE, mae, ms_ssim, psnr, ssim
 from voxloom.models import (
     Autoencoder,
     AutoencoderConfig,
@@ -96,7 +97,7 @@ class _Generator(Phase):
         image = batch["image"]
         noise = noise_for(
             batch,
-            objective.autoencoder.config.latent_shape(*image.shape[-2:]),
+            objective.autoencoder.config.latent_shape(*image.shape[2:]),
             clock.seed,
             "posterior",
             like=image,
@@ -133,7 +134,7 @@ class _Discriminator(Phase):
 
 
 class AutoencoderObjective(Objective):
-    """Train a KL-VAE on the field ``image`` of shape (B, C, H, W).
+    """Train a KL-VAE on the field ``image`` of shape (B, C, H, W), or (B, C, D, H, W) for a 3D network.
 
     Kingma and Welling 2014 for the model, Esser et al. 2021 and Rombach et al. 2022 for the
     perceptual and patch-adversarial terms around it.
@@ -187,8 +188,8 @@ class AutoencoderObjective(Objective):
             with torch.autocast(image.device.type, enabled=False):
                 terms["perceptual"] = distance(reconstruction.float(), image.float()).mean()
         if self.weights.get("ms_ssim"):
-            similarity = ms_ssim(reconstruction.float(), image.float(), data_range=self.data_range)
-            terms["ms_ssim"] = 1 - similarity.mean()
+            pair = _wide_enough(reconstruction.float()), _wide_enough(image.float())
+            terms["ms_ssim"] = 1 - ms_ssim(*pair, data_range=self.data_range).mean()
         if self.weights.get("gradient"):
             terms["gradient"] = gradient_loss(reconstruction, image)
         if self.weights.get("focal_frequency"):
@@ -225,17 +226,17 @@ class AutoencoderObjective(Objective):
         values = {name: value.expand(len(image)) for name, value in terms.items()}
         return values | {
             "psnr": psnr(reconstruction, image, data_range=self.data_range),
-            "ssim": ssim(reconstruction, image, data_range=self.data_range),
+            "ssim": ssim(_wide_enough(reconstruction), _wide_enough(image), data_range=self.data_range),
             "mae": mae(reconstruction, image),
         }
 
     def preview(self, batch: Batch, seed: int) -> list[PreviewRow]:  # noqa: ARG002
-        """Return original | reconstruction for each sample."""
+        """Return original | reconstruction for each sample: of a 3D one the middle plane."""
         image = batch["image"]
         mu, _ = self.autoencoder.encode(image)
         reconstruction = self.autoencoder.decode(mu).float()
         return [
-            [("original", original[0]), ("reconstruction", copy[0])]
+            [("original", _plane(original)), ("reconstruction", _plane(copy))]
             for original, copy in zip(image.float().cpu().numpy(), reconstruction.cpu().numpy(), strict=True)
         ]
 
@@ -246,6 +247,19 @@ class AutoencoderObjective(Objective):
             "perceptual": used if self.settings.perceptual_weight else "none",
             "data_range": self.data_range,
         }
+
+
+def _wide_enough(image: Tensor) -> Tensor:
+    """Return an image as its structural similarity is taken: a 3D one too thin for a cube plane by plane."""
+    if image.ndim == 4 or image.shape[2] >= LEAST_SIDE:
+        return image
+    return image.flatten(1, 2)
+
+
+def _plane(image: NDArray[Any]) -> NDArray[Any]:
+    """Return the first channel, of a 3D image (C, D, H, W) its middle plane."""
+    first: NDArray[Any] = image[0]
+    return first if first.ndim == 2 else first[len(first) // 2]
 
 
 def _perceptual(settings: AutoencoderLoss) -> nn.Module | None:

@@ -1,6 +1,6 @@
 """Loss terms: pure functions of tensors, each named and cited.
 
-Shapes: B batch, C channels, H and W pixels. Each returns a scalar, the mean over the batch.
+Shapes: B batch, C channels, H and W pixels, in 3D D planes before them. Each returns a scalar, the mean over the batch.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ def kl_divergence(mu_BCHW: Tensor, logvar_BCHW: Tensor) -> Tensor:
 
 
 def gradient_loss(prediction_BCHW: Tensor, target_BCHW: Tensor) -> Tensor:
-    """Return the mean absolute difference of the finite differences along y and x.
+    """Return the mean absolute difference of the finite differences along y and x, and z in 3D.
 
     It weighs edges, which a pixel loss blurs (Mathieu et al. 2016, equation 6, with exponent 1).
 
@@ -69,15 +69,14 @@ def gradient_loss(prediction_BCHW: Tensor, target_BCHW: Tensor) -> Tensor:
     (0.5, 0.0)
     """
     error = prediction_BCHW.float() - target_BCHW.float()
-    along_y = error.diff(dim=-2).abs().mean()
-    along_x = error.diff(dim=-1).abs().mean()
-    return 0.5 * (along_y + along_x)
+    along = [error.diff(dim=axis).abs().mean() for axis in range(2, error.ndim) if error.shape[axis] > 1]
+    return torch.stack(along).mean()
 
 
 def focal_frequency_loss(prediction_BCHW: Tensor, target_BCHW: Tensor, alpha: float = 1.0) -> Tensor:
     """Return the squared distance of the spectra, weighted towards the frequencies that are worst.
 
-    Jiang et al. 2021, equations 6 to 8: the orthonormal 2-D Fourier transform, with weights
+    Jiang et al. 2021, equations 6 to 8: the orthonormal Fourier transform (2-D or 3-D), with weights
     ``|F_p - F_t|**alpha`` scaled to a maximum of 1 in each image and kept out of the gradient.
 
     Examples
@@ -87,9 +86,10 @@ def focal_frequency_loss(prediction_BCHW: Tensor, target_BCHW: Tensor, alpha: fl
     0.0
     """
     error = prediction_BCHW.float() - target_BCHW.float()
-    distance = torch.fft.fft2(error, norm="ortho").abs().square()
+    axes = tuple(range(2, error.ndim))
+    distance = torch.fft.fftn(error, dim=axes, norm="ortho").abs().square()
     weight = distance.detach().pow(alpha / 2)
-    weight = weight / weight.amax(dim=(-2, -1), keepdim=True).clamp_min(1e-12)
+    weight = weight / weight.amax(dim=axes, keepdim=True).clamp_min(1e-12)
     mean: Tensor = (weight * distance).mean()
     return mean
 

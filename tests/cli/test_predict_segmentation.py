@@ -107,9 +107,21 @@ def test_a_network_of_planes_goes_plane_by_plane(trained, predict, folder, tmp_p
 
 def test_labels_that_exclude_each_other(trained, predict, tmp_path):
     checkpoint = trained("exclusive", "segmentation_train.exclusive=true")
-    done = predict(checkpoint, "--write", "labels", output="l.zarr")
+    done = predict(checkpoint, "--write", "labels", "--ngff", "0.4", output="l.zarr")
     assert done.code == 0, done.err
     assert set(np.unique(voxels(tmp_path / "l.zarr"))) <= {0, 1, 2}
+    assert (tmp_path / "l.zarr" / ".zattrs").is_file()
+
+
+def test_ranks_take_their_shares(trained, predict, monkeypatch):
+    checkpoint = trained("run")
+    for rank in ("0", "1"):
+        for name, value in {"RANK": rank, "WORLD_SIZE": "2", "LOCAL_RANK": rank}.items():
+            monkeypatch.setenv(name, value)
+        done = predict(checkpoint, "--threshold", 0.5)
+        assert done.code == 0, done.err
+        expected = "2 of 4 units" if rank == "0" else "4 units in"
+        assert expected in done.out
 
 
 @pytest.mark.parametrize(

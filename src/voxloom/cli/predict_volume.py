@@ -44,6 +44,10 @@ _INPUT = ("channel", "unit", "spacing", "device", "precision", "dask")
     "--shard", nargs=3, type=_POSITIVE, default=(256, 256, 256), show_default=True, metavar="Z Y X",
     help="Voxels that are predicted and written as one; larger ones take less time and more memory.",
 )  # fmt: skip
+@click.option(
+    "--ngff", type=click.Choice(["0.5", "0.4"]), default="0.5", show_default=True,
+    help="Version of OME-NGFF to write: 0.5 is zarr v3, 0.4 is zarr v2.",
+)  # fmt: skip
 @click.option("--channel", multiple=True, help="Channel of the input to take, by name or number.")
 @click.option("--unit", help="Unit of an input whose metadata tell none, for instance nanometer.")
 @click.option("--spacing", nargs=3, type=float, metavar="Z Y X", help="Spacing in nm of a plain array.")
@@ -69,13 +73,14 @@ def segmentation(checkpoint: str, volume: str, output: str, **given: Any) -> Non
         os.environ.setdefault("DASK_LOGGING__DISTRIBUTED", "warning")
     read = {name: given.pop(name) for name in _INPUT}
     read["channels"] = read.pop("channel") or None
-    given["unit"] = given.pop("shard")
-    shown = Rank.from_environment().is_main and sys.stderr.isatty() and not is_quiet()
+    given |= {"unit": given.pop("shard"), "version": given.pop("ngff")}
+    is_main = Rank.from_environment().is_main
+    shown = is_main and sys.stderr.isatty() and not is_quiet()
     report = predict_segmentation(
         checkpoint, volume, output, settings=given, options=InputOptions(**read),
         progress=Bar("predicting") if shown else None,
     )  # fmt: skip
-    if not is_quiet():
+    if not is_quiet() and (is_main or report.is_finished):
         _tell(report, volume)
 
 

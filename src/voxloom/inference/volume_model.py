@@ -161,4 +161,7 @@ class Planes(nn.Module):
 def _activated(made: Tensor, activation: Activation) -> Tensor:
     if activation == "softmax":
         return made.softmax(dim=1)
-    return made.sigmoid() if activation == "sigmoid" else made
+    if activation == "sigmoid":
+        return made.sigmoid()
+    # A compiled network may write its next output where this one lies, before this one is blended.
+    return made.clone() if made.is_cuda else made

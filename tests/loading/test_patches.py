@@ -9,11 +9,13 @@ import torch
 from voxloom.errors import LoadingError
 from voxloom.geometry import PatchSpec
 from voxloom.loading import Loader, Order
+from voxloom.source import Map, Subset
 from voxloom.sources.blocks import Blocks
 from voxloom.sources.locations import Random, centers_of
 from voxloom.sources.patches import PatchOptions, PatchSource
 from voxloom.sources.volume_split import Dataset
 from voxloom.testing.volumes import phantom, write_classes, write_volume
+from voxloom.transforms import Compose
 from voxloom.transforms.pose import SpatialAugment
 from voxloom.volumes.classes import Classes
 from voxloom.volumes.labels import Labels
@@ -115,3 +117,16 @@ def test_the_memory_of_batches_is_used_again(source):
         places.add(batch["raw"].data_ptr())
         del batch
     assert len(places) < len(loader)
+
+
+def test_threads_read_where_transforms_change_samples(source):
+    source[0]  # a fork could not go on from here
+    steps = Compose(transforms=({"name": "range", "low": 0, "high": 255},))
+    for wrapped in (source, Subset(source, range(8)), Map(source, _as_it_is), source.select("raw")):
+        loader = Loader(wrapped, steps, order=Order(length=len(wrapped), batch_size=4), seed=0, num_workers=1)
+        assert next(iter(loader))["raw"].dtype == torch.float32
+        loader.close()
+
+
+def _as_it_is(sample):
+    return sample

@@ -15,7 +15,7 @@ from voxloom.loading.ring import Memory, PinnedMemory, Ring
 from voxloom.sample import Array
 from voxloom.source import Concat, Source, Subset
 
-__all__ = ["Gatherer", "gathers"]
+__all__ = ["Gatherer", "gathers", "reads_in_threads"]
 
 
 def gathers(source: Source) -> bool:
@@ -25,6 +25,13 @@ def gathers(source: Source) -> bool:
     if isinstance(source, Concat):
         return all(map(gathers, source.sources))
     return type(source).gather is not Source.gather
+
+
+def reads_in_threads(source: Source) -> bool:
+    """Return whether something within a source reads with threads of its own, which no fork survives."""
+    within = getattr(source, "sources", None) or [getattr(source, "source", None)]
+    inner = [each for each in within if isinstance(each, Source)]
+    return bool(getattr(source, "reads_in_threads", False)) or any(map(reads_in_threads, inner))
 
 
 class Gatherer:

@@ -56,8 +56,9 @@ class Loader:
         Batches that each worker keeps ready.
     workers
         "thread" or "process". None for threads where batches are gathered (no transform, no cache, and
-        a source with a `gather` of its own), since that leaves Python free; processes elsewhere,
-        since transforms in Python would wait for each other.
+        a source with a `gather` of its own), since that leaves Python free, and where a source reads
+        with threads of its own, as patches of volumes do; processes elsewhere, since transforms in
+        Python would wait for each other.
     start_method
         How processes start: "fork", "spawn" or "forkserver"; None for the platform's own way. Forked
         ones share the cache and start at once. They are safe beside our own threads: a fork waits
@@ -119,7 +120,7 @@ class Loader:
         self._progress = progress
         self._copies = None if device is None else DeviceCopies(device)
         self._number, self._prefetch = num_workers, prefetch
-        in_threads = workers == "thread" or (workers is None and self._batches.is_gathered)
+        in_threads = workers == "thread" or (workers is None and self._batches.is_threaded)
         self._in_processes = num_workers > 0 and not in_threads
         pinned = pin_memory and torch.cuda.is_available()
         self._batches.prepare(

@@ -16,7 +16,7 @@ from torch.utils.data import Dataset
 from voxloom.errors import ConfigError, VoxloomError
 from voxloom.loading.batch import Batch, collate
 from voxloom.loading.cache import Cache
-from voxloom.loading.gather import Gatherer, gathers
+from voxloom.loading.gather import Gatherer, gathers, reads_in_threads
 from voxloom.loading.order import Order, Place, Share
 from voxloom.sample import Sample
 from voxloom.seeding import rng_for
@@ -49,6 +49,8 @@ class Batches(Dataset["Batch | Failure"]):
         What is read, with the deterministic steps done.
     gatherer
         Makes batches without samples, where nothing changes them and the source can; None elsewhere.
+    is_threaded
+        Whether threads are the better workers.
     pinned
         Whether batches are made in page-locked memory.
     """
@@ -62,6 +64,7 @@ class Batches(Dataset["Batch | Failure"]):
         self.gatherer: Gatherer | None = None
         self.pinned = False
         self.is_gathered = transform is None and not cache_rate and gathers(source)
+        self.is_threaded = self.is_gathered or reads_in_threads(source)
         if transform is not None:
             # a generator for each sample is only made where one is drawn from
             self.random_part = transform.random_part if getattr(transform, "random", True) else None

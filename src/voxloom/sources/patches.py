@@ -101,6 +101,9 @@ class PatchSource(Source):
     (4, (1, 8, 10, 10), 'a/000003_z28_y116_x116')
     """
 
+    reads_in_threads = True
+    """TensorStore has threads of its own: the Loader reads with threads too, and does not fork."""
+
     def __init__(
         self,
         datasets: Sequence[Dataset],

@@ -1,6 +1,6 @@
 import numpy as np
 
-from voxloom.overlay import overlaid
+from voxloom.overlay import legend, overlaid
 
 RED, GREEN = (255, 0, 0), (0, 255, 0)
 IMAGE = np.linspace(0, 1, 24).reshape(4, 6)
@@ -29,3 +29,13 @@ def test_what_is_unknown_is_darker():
     )
     np.testing.assert_array_equal(plain[:, :3], dark[:, :3])
     assert (dark[:, 3:] < plain[:, 3:]).all()
+
+
+def test_a_legend_names_each_class_in_its_colour_and_takes_the_rows_it_needs():
+    one = legend(["mito", "er"], [RED, GREEN], 300)
+    assert one.shape == (22, 300, 3)
+    for colour in (RED, GREEN):
+        assert ((one == colour).all(-1)).sum() >= 144
+    many = legend([f"class {k}" for k in range(12)], [RED] * 12, 200)
+    assert many.shape[0] > 22
+    assert many.shape[1] == 200

@@ -15,7 +15,7 @@ from voxloom.errors import DataError
 from voxloom.loading import Batch
 from voxloom.loading.bits import expand_bits
 from voxloom.models import SegmenterConfig, build_model, settings_of
-from voxloom.overlay import overlaid
+from voxloom.overlay import legend, overlaid
 from voxloom.panels import panel
 from voxloom.training.objective import Clock, Memory, Objective, Phase, PreviewRow, weighted_sum
 from voxloom.training.partial_labels import (
@@ -236,16 +236,20 @@ class SegmentationObjective(Objective):
         image, labels, known, predicted = (
             volume[:, place] if volume.ndim == 4 else volume for volume in volumes
         )
-        colours = [colour_of(k + 1) for k in range(len(self.patches.classes))]
         return [
             ("image", image[0]),
-            ("labels", overlaid(image[0], labels, colours, dimmed=np.logical_not(known.any(0)))),
-            ("prediction", overlaid(image[0], predicted, colours)),
+            ("labels", overlaid(image[0], labels, self._colours, dimmed=np.logical_not(known.any(0)))),
+            ("prediction", overlaid(image[0], predicted, self._colours)),
         ]
 
     def picture(self, row: PreviewRow) -> np.ndarray[Any, Any]:
         """Return a row side by side, each class in the colour that a label image has for it."""
-        return panel(row, difference=False)
+        drawn = panel(row, difference=False)
+        return np.concatenate([drawn, legend(self.patches.classes, self._colours, drawn.shape[1])])
+
+    @property
+    def _colours(self) -> list[tuple[int, int, int]]:
+        return [colour_of(k + 1) for k in range(len(self.patches.classes))]
 
     def facts(self) -> dict[str, Any]:
         """Return what a prediction needs: classes, whether they exclude each other, how values are scaled."""

@@ -31,6 +31,9 @@ logger = logging.getLogger(__name__)
 
 Row = dict[str, Any]
 
+_SCORES = ("psnr", "dice")
+"""Of a validation's values, those that tell at a glance how well a run does."""
+
 
 class Tracker(Protocol):
     """Told of every report and every preview.
@@ -147,8 +150,7 @@ class ProgressTracker:
             self._shown |= {"loss": f"{row['loss']:.4f}", "img/s": f"{row.get('images_per_second', 0):.1f}"}
         else:
             self._shown["val"] = f"{row['loss']:.4f}"
-            if "psnr" in row:
-                self._shown["psnr"] = f"{row['psnr']:.2f}"
+            self._shown |= {name: f"{row[name]:#.4g}" for name in _SCORES if name in row}
         self._bar.set_description(f"epoch {row['epoch']}", refresh=False)
         self._bar.set_postfix(self._shown)
 
@@ -174,7 +176,8 @@ class LogTracker:
             return
         done = row["step"] - self._first
         left = (time.monotonic() - self._began) * (self._total - row["step"]) / max(1, done)
-        values = {"loss": self._train.get("loss"), "validation": row["loss"], "psnr": row.get("psnr")}
+        scores = {name: row.get(name) for name in _SCORES}
+        values = {"loss": self._train.get("loss"), "validation": row["loss"], **scores}
         said = ", ".join(f"{name} {value:.4g}" for name, value in values.items() if value is not None)
         rate = self._train.get("images_per_second", 0.0)
         logger.info(

@@ -1,8 +1,8 @@
 """How far a prediction is from its target: pure functions of two tensors, one value a sample.
 
 Shapes: B batch, C channels, H height, W width, in 3D the depth before them; ``pred_BCHW`` and
-``target_BCHW`` have the same shape and unit. All functions are differentiable where that makes sense and compute in at least float32,
-whatever comes in and whatever autocast surrounds them.
+``target_BCHW`` have the same shape and unit. All functions are differentiable where that makes sense and
+compute in at least float32, whatever comes in and whatever autocast surrounds them.
 
 `data_range` is the distance between the smallest and the largest value that the images can take.
 It is one fixed number for a whole study, for instance 255 for uint8 or 2 for images in [-1, 1]: a
@@ -179,8 +179,9 @@ def ssim(pred_BCHW: Tensor, target_BCHW: Tensor, *, data_range: float, mask: Ten
     """
     similarity = ssim_map(pred_BCHW, target_BCHW, data_range=data_range)
     if mask is not None:
-        inner = slice(_RADIUS, -_RADIUS)
-        mask = mask.expand(pred_BCHW.shape)[(..., *[inner] * (pred_BCHW.ndim - 2))]
+        mask = mask.expand(pred_BCHW.shape)
+        for axis, size in enumerate(similarity.shape[2:], 2):
+            mask = mask.narrow(axis, _RADIUS, size)
     return _mean(similarity, mask)
 
 

@@ -1,6 +1,7 @@
 """Loss terms: pure functions of tensors, each named and cited.
 
-Shapes: B batch, C channels, H and W pixels, in 3D D planes before them. Each returns a scalar, the mean over the batch.
+Shapes: B batch, C channels, H and W pixels, in 3D D planes before them. Each returns a scalar, the mean
+over the batch.
 """
 
 from __future__ import annotations

@@ -173,3 +173,29 @@ def test_in_processes(tmp_path, raw_path, gt_path):
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert done.stdout == "[(2, 1, 16, 16, 16)]\n"
+
+
+def test_a_generator_decides_how_patches_lie(raw_path, gt_path):
+    def batch(**options):
+        mirror = {"mirror": True, "rotate": {"axes": {"z": [-90, 90]}}}
+        arguments = raw_path(), gt_path(), ["mito"], {"raw": CUBE}, {"labels": CUBE}, mirror
+        dataset = CellMapDataset(*arguments, is_train=True, **options)
+        loader = CellMapDataLoader(dataset, batch_size=8, is_train=False, num_workers=2, device="cpu")
+        return next(iter(loader))["raw"]
+
+    assert (batch(seed=3) == batch(rng=torch.Generator().manual_seed(3))).all()
+    assert not (batch(seed=3) == batch(seed=4)).all()
+
+
+def test_datasets_of_others(dataset):
+    class Listed(torch.utils.data.Dataset):
+        def __len__(self):
+            return 4
+
+        def __getitem__(self, index):
+            return {"raw": torch.full((1, 2), index), "name": str(index)}
+
+    options = {"prefetch_factor": 2, "persistent_workers": True, "is_train": False, "device": "cpu"}
+    (batch,) = CellMapDataLoader(Listed(), batch_size=4, **options)
+    assert batch["name"] == ["0", "1", "2", "3"]
+    assert batch["raw"][:, 0, 0].tolist() == [0, 1, 2, 3]

@@ -10,7 +10,7 @@ import torch
 
 from voxloom.compat.cellmap_data.mutable_sampler import MutableSubsetRandomSampler
 
-__all__ = ["CellMapBaseDataset", "Item", "Transform"]
+__all__ = ["CellMapBaseDataset", "Item", "Transform", "weights_of"]
 
 Item = dict[str, Any]
 """A tensor an array, ``idx``, and ``__metadata__``."""

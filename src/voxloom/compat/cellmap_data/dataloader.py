@@ -41,7 +41,7 @@ class CellMapDataLoader:
     is_train
         Whether items come in a random order.
     rng
-        Decides the order; None for torch's global generator.
+        Decides the order and how patches are laid; None for that of the dataset, or torch's global one.
     device
         Where batches are put; None for the GPU if there is one.
     iterations_per_epoch
@@ -147,6 +147,7 @@ class CellMapDataLoader:
     def _made(self) -> DataLoader[Item]:
         options = {"batch_size": self.batch_size, "sampler": self.sampler, **self.default_kwargs}
         options.setdefault("pin_memory", self.device.type == "cuda")
+        options.setdefault("generator", self.rng or getattr(self.dataset, "rng", None))
         in_processes = self.num_workers > 0 and options.get("multiprocessing_context")
         if in_processes or not hasattr(self.dataset, "begin"):
             return _Placing(self, **process_options(options, self.num_workers))
@@ -158,7 +159,7 @@ class _Placing(DataLoader[Item]):
 
     def __init__(self, owner: CellMapDataLoader, **options: Any) -> None:
         self._owner = owner
-        super().__init__(owner.dataset, collate_fn=collated, **options)
+        super().__init__(owner.dataset, **{"collate_fn": collated, **options})
 
     def __iter__(self) -> Any:
         return map(self._owner._placed, super().__iter__())

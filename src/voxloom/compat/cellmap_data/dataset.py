@@ -65,7 +65,7 @@ class CellMapDataset(Placed, CellMapBaseDataset, Dataset[Item]):
     axis_order
         Of shapes, scales and tensors.
     rng
-        Decides how patches are laid; None for torch's global generator.
+        Decides how patches are laid; None for torch's global generator, or for one of `seed`.
     force_has_data
         Whether a dataset without any labels counts.
     empty_value
@@ -76,6 +76,8 @@ class CellMapDataset(Placed, CellMapBaseDataset, Dataset[Item]):
         Where items are put; None for the CPU.
     context, max_workers
         Have no use any more.
+    seed
+        Instead of `rng`.
 
     Raises
     ------
@@ -129,6 +131,8 @@ class CellMapDataset(Placed, CellMapBaseDataset, Dataset[Item]):
         pad: bool = True,
         device: str | torch.device | None = None,
         max_workers: int | None = None,
+        *,
+        seed: int | None = None,
     ) -> None:
         report_unused("CellMapDataset", context=context, max_workers=max_workers)
         self.raw_path, self.target_path = str(raw_path), str(target_path or "")
@@ -141,7 +145,8 @@ class CellMapDataset(Placed, CellMapBaseDataset, Dataset[Item]):
             target_value_transforms,
         )
         self.class_relation_dict = dict(class_relation_dict or {})
-        self.is_train, self.axis_order, self.rng = is_train, axis_order, rng
+        self.is_train, self.axis_order = is_train, axis_order
+        self.rng = rng if rng is not None or seed is None else torch.Generator().manual_seed(seed)
         self.force_has_data, self.empty_value, self.pad = force_has_data, empty_value, pad
         self._device = torch.device(device or "cpu")
         self.set_spatial_transforms(spatial_transforms)

@@ -118,12 +118,10 @@ def _pinned(batch: Item) -> Item:
 
 def process_options(options: Mapping[str, Any], number: int) -> dict[str, Any]:
     """Return what torch's loader is told to read in processes."""
-    told = {name: value for name, value in options.items() if name != "collate_fn"}
     if number == 0:
-        return {
-            name: value for name, value in told.items() if name not in ("prefetch_factor", *_OF_PROCESSES)
-        }
-    return {"persistent_workers": True, **told, "num_workers": number}
+        unfit = ("prefetch_factor", *_OF_PROCESSES)
+        return {name: value for name, value in options.items() if name not in unfit}
+    return {"persistent_workers": True, **options, "num_workers": number}
 
 
 def device_or_best(device: str | torch.device | None) -> torch.device:

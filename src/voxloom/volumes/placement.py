@@ -196,7 +196,7 @@ def _window(low: Floats, high: Floats, shape: tuple[int, int, int], margin: tupl
     size = np.asarray(shape)
     # positions in the outer half voxel, and beyond, look at the outermost voxels
     first = np.clip(np.floor(low - _SLACK) - margin[0], 0, size)
-    last = np.clip(np.floor(high + _SLACK) + margin[1] + 1, 0, size)
+    last = np.clip(np.floor(np.maximum(high, 0) + _SLACK) + margin[1] + 1, 0, size)
     first, last = np.minimum(first, np.maximum(size - 2, 0)), np.maximum(last, np.minimum(2, size))
     if (high < -0.5).any() or (low > size - 0.5).any():
         last = first

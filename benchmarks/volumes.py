@@ -127,8 +127,8 @@ CASES: dict[str, tuple[str, list[Reader]]] = {
         "a tile of 5 x 128 x 128 x 128 uint8 probabilities, blended, with its pyramid",
         [
             Reader("TensorStore", "with_writing", "bare", "compresses and writes 5 x 128^3, no blending"),
-            Reader("MONAI", "with_monai", "writing", "SlidingWindowInferer, writes nothing"),
-            Reader("voxloom", "with_writing", "blended", "all but the network"),
+            Reader("MONAI", "with_monai", "writing", "SlidingWindowInferer, writes nothing", 27),
+            Reader("voxloom", "with_writing", "blended", "all but the network", 27),
         ],
     ),
 }

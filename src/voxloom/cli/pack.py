@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shlex
 import sys
-from pathlib import Path
 from typing import Any
 
 import click
@@ -17,7 +16,7 @@ _SHOWN = 10  # datasets that were left out
 
 
 @click.command(name="pack", cls=WordedCommand)
-@click.argument("split", type=click.Path(path_type=Path))
+@click.argument("split")
 @click.argument("target", metavar="DST")
 @click.option(
     "--spacing", nargs=3, type=click.FloatRange(min=0, min_open=True), metavar="Z Y X",
@@ -36,11 +35,11 @@ _SHOWN = 10  # datasets that were left out
     "--on-error", type=click.Choice(["fail", "skip"]), default="fail", show_default=True,
     help="A dataset that cannot be read ends the copying, or is left out and listed.",
 )  # fmt: skip
-def command(split: Path, target: str, **given: Any) -> None:
+def command(split: str, target: str, **given: Any) -> None:
     """Copy the volumes of a split for training: OME-Zarr that is quick to read patches from.
 
-    SPLIT is a CSV with the columns split, raw and gt. DST, a folder or a URL, gets raw/, labels/ and a
-    split.csv of its own. Called again, it goes on where it was stopped. Under torchrun, srun or mpirun
+    SPLIT is a CSV with the columns split, raw and gt. DST gets raw/, labels/ and a split.csv of its own.
+    Both are paths or URLs. Called again, it goes on where it was stopped. Under torchrun, srun or mpirun
     each process copies its share of the shards.
 
     \b

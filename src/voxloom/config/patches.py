@@ -50,8 +50,9 @@ class Drawing(Component):
 class SegmentationData(Component):
     """Volumes, patches and classes of a segmentation."""
 
-    split: Path | Mapping[str, tuple[SplitEntry, ...]]
-    """A CSV (split, raw, gt), or the same here: {"train": [{"raw": path, "gt": path}], "validate": [...]}."""
+    split: Path | str | Mapping[str, tuple[SplitEntry, ...]]
+    """Path or URL of a CSV (split, raw, gt), or the same here:
+    {"train": [{"raw": path, "gt": path}], "validate": [...]}."""
     inputs: Mapping[str, PatchSpec]
     """The patch of each image that the network sees, by name. All have one shape; their channels come
     one after the other."""
@@ -78,6 +79,11 @@ class SegmentationData(Component):
     """Unit of volumes whose metadata tell none, for instance "nanometer"."""
     on_error: Literal["raise", "skip"] = "raise"
     """What to do with a dataset that cannot be read: stop with its row, or leave it out and tell."""
+
+    @field_validator("split", mode="before")
+    @classmethod
+    def _path_or_url(cls, given: Any) -> Any:
+        return Path(given) if isinstance(given, str) and "://" not in given else given
 
     @field_validator("classes", mode="before")
     @classmethod

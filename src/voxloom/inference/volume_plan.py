@@ -11,13 +11,14 @@ from pydantic import Field as Setting
 from pydantic import model_validator
 
 from voxloom.component import Component
-from voxloom.errors import SchemaError
+from voxloom.errors import SchemaError, VolumeMetadataError
 from voxloom.geometry import Grid, Point
 from voxloom.inference.blend import Blend
 from voxloom.inference.lattice import Lattice, Unit
 from voxloom.inference.slab import Values
 from voxloom.inference.volume_model import VolumeModel
 from voxloom.volumes import Volume
+from voxloom.volumes.units import differ_as_units
 
 __all__ = ["Block", "TiledOptions", "VolumePlan", "grid_at"]
 
@@ -181,8 +182,19 @@ def grid_at(volume: Volume, spacing: Point) -> Grid:
     """Return the voxels of a spacing that cover a volume: those of a level, where one has this spacing.
 
     Along an axis of a single voxel the volume's own spacing counts.
+
+    Raises
+    ------
+    VolumeMetadataError
+        If the voxels of all levels differ from these as units do: there would be a billion times as many.
     """
     finest = volume.levels[0].grid
+    if all(differ_as_units(level.grid.spacing, spacing) for level in volume.levels):
+        raise VolumeMetadataError(
+            f"{volume.path} has voxels of {finest.spacing} nm (z, y, x), and the network is for voxels of "
+            f"{tuple(spacing)} nm: expected sizes that have to do with each other. The volume probably "
+            "states a wrong unit: mend its metadata, or state its spacing in nm (--spacing Z Y X)."
+        )
     wanted = [f if n == 1 else s for s, f, n in zip(spacing, finest.spacing, finest.shape, strict=True)]
     for level in volume.levels:
         if all(abs(a - b) <= _NEAR * b for a, b in zip(level.grid.spacing, wanted, strict=True)):

@@ -91,7 +91,7 @@ def pack(
     Parameters
     ----------
     split
-        A CSV, as `VolumeSplit.from_csv` reads it.
+        A CSV, as `VolumeSplit.from_csv` reads it: a path or a URL.
     target
         Folder or URL of the copy: ``raw/*.zarr``, ``labels/*``, and ``split.csv``, which is written last.
         All volumes are OME-Zarr 0.5 in shards of 256 voxels cubed with chunks of 32, compressed without
@@ -204,6 +204,11 @@ def _named(texts: dict[str, str]) -> dict[str, str]:
     return found
 
 
+def _is_same(one: Place, other: Place) -> bool:
+    are_files = one.scheme == other.scheme == "file"
+    return one == other or (are_files and os.path.samefile(one.path, other.path))
+
+
 class _Job:
     """One process at work on a plan.
 
@@ -219,12 +224,11 @@ class _Job:
 
     def check_table(self, split: str | os.PathLike[str]) -> None:
         """Refuse to replace a CSV that is not what will be written."""
-        path = os.path.join(self.place.path, _SPLIT)
-        if self.place.scheme != "file" or not os.path.exists(path):
+        path = self.place.join(_SPLIT)
+        found = self.place.read_bytes(_SPLIT)
+        if found is None:
             return
-        with open(path, "rb") as file:
-            found = file.read()
-        if os.path.samefile(path, split) or (found != self.plan.table and not self.options.overwrite):
+        if _is_same(path, Place.of(split)) or (found != self.plan.table and not self.options.overwrite):
             raise OutputExistsError(
                 f"{path}: another split is there already. Name another folder for the copy, or move it away."
             )

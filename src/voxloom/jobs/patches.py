@@ -192,7 +192,7 @@ def _data_of(config: Config) -> SegmentationData:
 
 
 def _split_of(data: SegmentationData) -> VolumeSplit:
-    if isinstance(data.split, Path):
+    if isinstance(data.split, Path | str):
         return VolumeSplit.from_csv(data.split)
     parts = {part: [entry.model_dump() for entry in entries] for part, entries in data.split.items()}
     return VolumeSplit.from_dict(parts)

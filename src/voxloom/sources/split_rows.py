@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import csv
 import glob
+import io
 import os
+import posixpath
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
+from voxloom import volumes
 from voxloom.errors import ConfigError, DataError, MissingDataError
 from voxloom.registry import did_you_mean
 
@@ -83,9 +86,10 @@ def is_volume_split(path: StrPath) -> bool:
     >>> is_volume_split("photos.csv")
     False
     """
-    path = Path(path)
-    if path.suffix.lower() != ".csv" or not path.is_file():
-        return False
+    path = os.fspath(path)
+    is_url = _URL.match(path)  # where no other table is read from
+    if is_url or not path.lower().endswith(".csv") or not os.path.isfile(path):
+        return bool(is_url) and path.lower().endswith(".csv")
     try:
         cells = next((cells for _, cells in _lines(path)), [""])
     except DataError:
@@ -97,20 +101,18 @@ def is_volume_split(path: StrPath) -> bool:
 
 
 def rows_from_csv(path: StrPath) -> list[SplitRow]:
-    """Return the rows of a CSV; what is relative in it is relative to its folder.
+    """Return the rows of a CSV, a file or a URL; what is relative in it is relative to its folder.
 
     Raises
     ------
     MissingDataError
         If the file is not there or has no row.
     DataError
-        If it is no CSV, or a row has another number of cells.
+        If it is no CSV or cannot be read, or a row has another number of cells.
     ConfigError
         If a split or a column has an unknown name.
     """
-    path = Path(path)
-    if not path.is_file():
-        raise MissingDataError(f"{path}: no such file. Expected a CSV with the columns {_named()}.")
+    path = os.fspath(path)
     lines = _lines(path)
     columns: Sequence[str] | None = None
     rows: list[SplitRow] = []
@@ -120,7 +122,7 @@ def rows_from_csv(path: StrPath) -> list[SplitRow]:
             columns = _header(cells, origin)
             continue
         names = columns if columns is not None else _LAYOUTS.get(len(cells), ())
-        rows.append(_row(_record(cells, names, origin), origin, path.parent))
+        rows.append(_row(_record(cells, names, origin), origin, os.path.dirname(path)))
     if not rows:
         raise MissingDataError(f"{path}: no row in this split. Expected {_named()} on each line.")
     return rows
@@ -156,29 +158,42 @@ def rows_from_dict(
             unknown = sorted(set(row) - {"raw", "gt"})
             if unknown or "raw" not in row:
                 raise ConfigError(f"{origin}: {dict(row)}: expected the keys raw and gt.")
-            rows.append(_row({"split": name, **row}, origin, Path(base)))
+            rows.append(_row({"split": name, **row}, origin, os.fspath(base)))
     if not rows:
         raise MissingDataError('a split without any dataset: expected {"train": [{"raw": ..., "gt": ...}]}')
     return rows
 
 
-def _lines(path: Path) -> list[tuple[int, list[str]]]:
+def _lines(path: str) -> list[tuple[int, list[str]]]:
     """Return the lines that hold something, each with its number in the file."""
+    data = _read(path)
+    if data is None:
+        raise MissingDataError(f"{path}: no such file. Expected a CSV with the columns {_named()}.")
     lines = []
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.reader(file, skipinitialspace=True, strict=True)
-            for cells in reader:
-                stripped = [cell.strip() for cell in cells]
-                if any(stripped) and not stripped[0].startswith("#"):
-                    lines.append((reader.line_num, stripped))
+        text = io.StringIO(data.decode("utf-8-sig"), newline="")
+        reader = csv.reader(text, skipinitialspace=True, strict=True)
+        for cells in reader:
+            stripped = [cell.strip() for cell in cells]
+            if any(stripped) and not stripped[0].startswith("#"):
+                lines.append((reader.line_num, stripped))
     except (UnicodeDecodeError, csv.Error) as error:
         raise DataError(
             f"{path}: not a CSV in UTF-8 that can be read ({error}). Is a quote left open?"
         ) from error
+    return lines
+
+
+def _read(path: str) -> bytes | None:
+    """Return what a file or a URL holds, or None where there is none."""
+    if _URL.match(path):
+        folder, _, name = path.rpartition("/")
+        found: bytes | None = volumes.Place.of(folder).read_bytes(name)
+        return found
+    try:
+        return Path(path).read_bytes() if os.path.isfile(path) else None
     except OSError as error:
         raise DataError(f"{path}: could not be read ({error.strerror or error}).") from error
-    return lines
 
 
 def _is_header(cells: Sequence[str]) -> bool:
@@ -216,7 +231,7 @@ def _joined(path: str, dataset: str) -> str:
     return f"{path.rstrip('/')}/{dataset.strip('/')}" if path and dataset else path
 
 
-def _row(told: Mapping[str, Any], origin: str, base: Path) -> SplitRow:
+def _row(told: Mapping[str, Any], origin: str, base: str) -> SplitRow:
     raw, gt = told["raw"], told.get("gt") or ()
     paths = [gt] if isinstance(gt, str | os.PathLike) else gt
     return SplitRow(
@@ -310,11 +325,13 @@ def _wild(path: str) -> bool:
     return "*" in path if _URL.match(path) else bool(_WILD.search(path))  # a URL's "?" begins a query
 
 
-def _placed(path: StrPath, base: Path) -> str:
-    """Return a path as it is where it is absolute or a URL, else below `base`."""
+def _placed(path: StrPath, base: str) -> str:
+    """Return a path as it is where it is absolute or a URL, else below `base`, a folder or a URL."""
     path = os.fspath(path)
     if _URL.match(path):
         return path
+    if (scheme := _URL.match(base)) and not os.path.isabs(path):
+        return scheme[0] + posixpath.normpath(posixpath.join(base[scheme.end() :], path))
     return os.path.normpath(os.path.join(os.path.abspath(base), os.path.expanduser(path)))
 
 

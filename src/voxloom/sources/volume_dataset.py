@@ -9,11 +9,10 @@ from voxloom.errors import SchemaError, VolumeMetadataError
 from voxloom.geometry import Box
 from voxloom.volumes.classes import Classes
 from voxloom.volumes.labels import Labels
+from voxloom.volumes.units import differ_as_units
 from voxloom.volumes.volume import Volume
 
 __all__ = ["Dataset", "check_dataset", "span"]
-
-_UNITS_APART = 300  # times: no pyramid goes so far, a micrometre has 1000 nanometres
 
 
 @dataclass(frozen=True)
@@ -58,19 +57,13 @@ def check_dataset(dataset: Dataset, classes: Classes | None = None) -> None:
         for raw in dataset.raw.values():
             if raw.bounding_box & volume.bounding_box is None:
                 raise VolumeMetadataError(_apart(raw, volume))
-            if _is_other_unit(raw, volume):
-                one, other = raw.levels[0].grid.spacing, volume.levels[0].grid.spacing
+            one, other = raw.levels[0].grid.spacing, volume.levels[0].grid.spacing
+            if differ_as_units(one, other):
                 raise VolumeMetadataError(
                     f"{raw.path} has voxels of {one} nm, its labels {volume.path} of {other} nm: expected "
                     "sizes that have to do with each other. One of them probably states a wrong unit; "
                     "mend it, or open that volume with unit=..."
                 )
-
-
-def _is_other_unit(raw: Volume, labels: Volume) -> bool:
-    """Return whether voxels differ as nanometres and micrometres do, along every axis."""
-    pairs = zip(raw.levels[0].grid.spacing, labels.levels[0].grid.spacing, strict=True)
-    return all(max(a / b, b / a) >= _UNITS_APART for a, b in pairs)
 
 
 def _apart(raw: Volume, labels: Volume) -> str:

@@ -73,7 +73,7 @@ class VolumeSplit:
 
     @classmethod
     def from_csv(cls, path: str | os.PathLike[str]) -> VolumeSplit:
-        """Return the split that a CSV names.
+        """Return the split that a CSV names: a file, or a URL such as ``s3://bucket/split.csv``.
 
         Each line has the cells ``split, raw_path, raw_dataset, gt_path, gt_dataset``, or ``split, raw,
         gt``, or ``split, raw``; a header with these names may change their order, and lines that begin

@@ -243,5 +243,7 @@ def _voxels(volume: Volume, level: int, box: Box) -> Array:
     start = [round(i + 0.5) for i in grid.index(box.low)]
     window = tuple(slice(a, a + n) for a, n in zip(start, _shape(box, grid), strict=True))
     view = volume.array(level)[(slice(None), *window)]
-    found: Array = engine.finish(view.read(), lambda: f"{volume.path}, level {level}, {box}")
+    told = ", ".join(f"{part.start}:{part.stop}" for part in window)
+    what = f"{volume.path}: level {level}, voxels [{told}] (z, y, x) cannot be read"
+    found: Array = engine.finish(view.read(), lambda: what)
     return found

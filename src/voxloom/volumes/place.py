@@ -102,6 +102,17 @@ class Place:
         """
         return finish_reads(begin_reads([(self, name)]))[0]
 
+    def read_bytes(self, name: str) -> bytes | None:
+        """Return what a small file holds, or None where there is none.
+
+        Raises
+        ------
+        VolumeReadError
+            If it cannot be read.
+        """
+        answer = engine.finish(_opened(self).read(name), lambda: f"{self}/{name} cannot be read")
+        return bytes(answer.value) if answer.state == "value" else None
+
     @property
     def prefix(self) -> str:
         """What the keys below begin with."""
@@ -185,7 +196,7 @@ def _parsed(place: Place, name: str, data: bytes) -> dict[str, Any]:
     try:
         value = json.loads(data)
     except ValueError as error:
-        raise VolumeMetadataError(f"{place}/{name}: not JSON: {error}") from error
+        raise VolumeMetadataError(f"{place}/{name}: not JSON: {error}. Copy it anew") from error
     if not isinstance(value, dict):
         raise VolumeMetadataError(f"{place}/{name}: holds {type(value).__name__}, expected an object of JSON")
     return value

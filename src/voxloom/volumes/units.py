@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from voxloom.errors import VolumeMetadataError
 from voxloom.registry import did_you_mean
 
-__all__ = ["NANOMETRES", "factor", "nanometres"]
+__all__ = ["NANOMETRES", "differ_as_units", "factor", "nanometres"]
+
+_UNITS_APART = 300  # times: no pyramid goes so far, a micrometre has 1000 nanometres
 
 _PREFIXES = {
     "yocto": -24, "zepto": -21, "atto": -18, "femto": -15, "pico": -12, "nano": -9, "micro": -6,
@@ -55,6 +59,17 @@ def nanometres(unit: str) -> float:
         f"unit {unit!r}: expected a length such as 'nanometer' or 'micrometer'."
         f"{did_you_mean(plain, NANOMETRES)}"
     )
+
+
+def differ_as_units(one: Sequence[float], other: Sequence[float]) -> bool:
+    """Return whether two spacings differ as nanometres and micrometres do, along every axis.
+
+    Examples
+    --------
+    >>> differ_as_units((40, 8, 8), (8, 8, 8)), differ_as_units((40, 8, 8), (0.04, 0.008, 0.008))
+    (False, True)
+    """
+    return all(max(a / b, b / a) >= _UNITS_APART for a, b in zip(one, other, strict=True))
 
 
 def factor(stated: object, axis: str, unit: str | None) -> float:

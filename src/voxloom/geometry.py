@@ -229,12 +229,12 @@ class Pose:
             placed[place, axis] = -1.0 if mirrored else 1.0
         return _turned(self.rotation) @ placed
 
-    @property
+    @cached_property
     def is_identity(self) -> bool:
         """Whether the patch lies as the world does."""
         return self.displacement is None and bool((self.matrix == np.eye(3)).all())
 
-    @property
+    @cached_property
     def is_axis_aligned(self) -> bool:
         """Whether its axes are axes of the world, so that reading it is a copy."""
         return self.displacement is None and bool(np.isin(self.matrix, (-1.0, 0.0, 1.0)).all())

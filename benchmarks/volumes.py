@@ -28,7 +28,8 @@ from typing import Any
 from volume_data import make
 
 HERE = Path(__file__).parent
-SINGLE = {name: "1" for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")}NO_CACHE = {"VOXLOOM_VOLUME_CACHE": "8000000"}
+SINGLE = {name: "1" for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")}
+NO_CACHE = {"VOXLOOM_VOLUME_CACHE": "8000000"}
 """Ours keeps decoded chunks; here as good as none, so that each crop is decoded as it is for the others."""
 PATIENCE = 120
 """Seconds that a reader may take for an answer."""

@@ -10,6 +10,7 @@ from pydantic import model_validator
 
 from voxloom.component import Component
 from voxloom.config.patches import SegmentationData
+from voxloom.config.volumes import VolumeData
 from voxloom.diffusion import DiffusionProcess, FlowProcess, solver_for
 from voxloom.models import (
     AutoencoderConfig,
@@ -49,7 +50,15 @@ _LATENT = (
     *("diffusion_def", "diffusion_train", "sampling"),
 )
 _ON_IMAGES: tuple[Task, ...] = ("vae", "ldm", "regression", "pix2pix")
-_OF_IMAGES = ("preparation", "augment", "cache_rate", "spatial_dims", "image_channels", "latent_channels")
+_OF_IMAGES = (
+    "volume_data",
+    "preparation",
+    "augment",
+    "cache_rate",
+    "spatial_dims",
+    "image_channels",
+    "latent_channels",
+)
 _SECTIONS: dict[str, tuple[Task, ...]] = {
     **dict.fromkeys((*Layout.model_fields, *_OF_IMAGES), _ON_IMAGES),
     "autoencoder_def": ("vae",),
@@ -158,8 +167,10 @@ class Config(Layout):
     augment: bool | Augment = False
     """Random flips, rotations, shifts, zooms and bends of the training images."""
 
-    spatial_dims: Literal[2] = 2
-    """Number of spatial axes."""
+    volume_data: VolumeData = VolumeData()
+    """Patches of volumes, where `data_base_dir` names an OME-Zarr or N5, or a split names many."""
+    spatial_dims: Literal[2, 3] = 2
+    """Number of spatial axes; 3 is for a VAE on volumes."""
     image_channels: Literal[1] = 1
     """Channels of an image."""
     latent_channels: Annotated[int, Setting(gt=0)] = 4
@@ -228,12 +239,13 @@ class Config(Layout):
     @model_validator(mode="before")
     @classmethod
     def _share_channels(cls, values: Any) -> Any:
-        """Hand the channel counts down to the networks that do not state their own."""
+        """Hand channels and axes down to the networks that do not state their own."""
         if not isinstance(values, dict):
             return values
-        latent = values.get("latent_channels", 4)
+        latent, dims = values.get("latent_channels", 4), values.get("spatial_dims", 2)
         shared = {
-            "autoencoder_def": {"latent_channels": latent},
+            "autoencoder_def": {"latent_channels": latent, "spatial_dims": dims},
+            "discriminator_def": {"spatial_dims": dims},
             "diffusion_def": {
                 "in_channels": latent,
                 "out_channels": latent,
@@ -253,6 +265,20 @@ class Config(Layout):
         if len(set(said.values())) > 1:
             raise ValueError(
                 f"the latent's channels differ: {said}; expected one number. Set latent_channels alone"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _axes_agree(self) -> Self:
+        said = {
+            "autoencoder_def.spatial_dims": self.autoencoder_def.spatial_dims,
+            "discriminator_def.spatial_dims": self.discriminator_def.spatial_dims,
+            "numbers of autoencoder_train.patch_size": len(self.autoencoder_train.patch_size),
+        }
+        if wrong := {name: n for name, n in said.items() if n != self.spatial_dims}:
+            raise ValueError(
+                f"spatial_dims {self.spatial_dims}, but {wrong}; expected the same. Set spatial_dims and "
+                "patch_size, and leave the rest out"
             )
         return self
 

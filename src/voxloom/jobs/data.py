@@ -12,10 +12,11 @@ import torch
 
 from voxloom.config import Config, Task
 from voxloom.jobs.objectives import Material
+from voxloom.jobs.volume_rows import names_volumes
 from voxloom.ranks import Rank
 from voxloom.registry import Registry
 
-__all__ = ["DATA", "Bars", "Data", "Place"]
+__all__ = ["DATA", "Bars", "Data", "Place", "data_of"]
 
 Bars = Callable[[str], Callable[[int, int], object] | None]
 """Makes a progress bar of what is being done, or none."""
@@ -27,6 +28,9 @@ DATA = Registry(
         "latents": "voxloom.jobs.images:LatentData",
         "pairs": "voxloom.jobs.images:PairData",
         "patches": "voxloom.jobs.patches:PatchData",
+        "volume_images": "voxloom.jobs.volume_images:VolumeImages",
+        "volume_latents": "voxloom.jobs.volume_images:VolumeLatents",
+        "volume_pairs": "voxloom.jobs.volume_images:VolumePairs",
     },
 )
 """Name -> class; what reads volumes is imported for the tasks that do."""
@@ -38,7 +42,14 @@ OF_TASK: dict[Task, str] = {
     "pix2pix": "pairs",
     "segmentation": "patches",
 }
-"""The kind of data of each task."""
+"""The kind of data of each task; of volumes, that of images with ``volume_`` before it."""
+
+
+def data_of(task: Task, config: Config) -> type[Data]:
+    """Return the class that reads what a configuration names."""
+    kind = OF_TASK[task]
+    found: type[Data] = DATA[f"volume_{kind}" if kind != "patches" and names_volumes(config) else kind]
+    return found
 
 
 @dataclass(frozen=True)
@@ -61,7 +72,14 @@ class Data(ABC):
         The checkpoint that a run goes on from: its split counts. None for a new run.
     place
         Where.
+
+    Attributes
+    ----------
+    config
+        The same, with what follows from the data filled in.
     """
+
+    config: Config
 
     @abstractmethod
     def __init__(self, task: Task, config: Config, state: Mapping[str, Any] | None, place: Place) -> None: ...

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Protocol, cast
 
 import numpy as np
 import torch
@@ -22,7 +22,6 @@ from voxloom.models import Autoencoder, LatentScale, build_model, config_from
 from voxloom.models.model import check_divisible
 from voxloom.ranks import Rank
 from voxloom.source import Source
-from voxloom.sources import Parts
 from voxloom.training.distributed import from_main, wait_for_all
 from voxloom.transforms import Compose
 
@@ -34,6 +33,18 @@ Bars = Callable[[str], Callable[[int, int], object] | None]
 
 LOW_CEILING = 25.0
 """PSNR in dB of the VAE's own reconstruction under which no translation can look right."""
+
+
+class Parted(Protocol):
+    """Pairs of which some train and some validate."""
+
+    @property
+    def train(self) -> Source:
+        """Those that train."""
+
+    @property
+    def validation(self) -> Source:
+        """Those that validate."""
 
 
 def first_stage(config: Config, device: torch.device) -> Autoencoder:
@@ -76,7 +87,7 @@ def _of_checkpoint(state: dict[str, Any], device: torch.device) -> tuple[Autoenc
 
 def latents_of(
     config: Config,
-    parts: Parts,
+    parts: Parted,
     rank: Rank,
     device: torch.device,
     bars: Bars,
@@ -92,7 +103,7 @@ def latents_of(
     else:
         autoencoder, scale = _of_checkpoint(state, device)
     train_settings = config.diffusion_train
-    size, augmentation = train_settings.patch_size, config.augmentation
+    size, augmentation = train_settings.image_size, config.augmentation
     autoencoder.check_size(*size)
     levels = len(config.diffusion_def.channels)
     divisor = autoencoder.config.downsampling * 2 ** (levels - 1)

@@ -85,7 +85,7 @@ def pairs_of(config: Config, task: Task, parts: Parts) -> Material:
 def _prepared(config: Config, task: Task, parts: Parts, judged: str) -> Material:
     settings = config.settings(task)
     assert isinstance(settings, ImageTrainSettings)
-    size = settings.patch_size
+    size = settings.image_size
     plain = config.preparation.transform(size)
     data_range = data_range_of(parts.train, plain, judged, config)
     return Material(

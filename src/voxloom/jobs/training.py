@@ -14,7 +14,7 @@ import torch
 from voxloom.atomic import write_json
 from voxloom.config import Config, Task
 from voxloom.errors import CheckpointError, Interrupted, MissingExtraError, VoxloomError
-from voxloom.jobs.data import DATA, OF_TASK, Data, Place
+from voxloom.jobs.data import Data, Place, data_of
 from voxloom.jobs.device import device_name, device_of
 from voxloom.jobs.memory import keep_freed_memory
 from voxloom.jobs.objectives import Material, build_objective
@@ -66,7 +66,7 @@ def train(
     rank = Rank.from_environment()
     device = device_of(config.device, rank)
     run = Run(config.run_dir)
-    refuse_among(run.folder, DATA[OF_TASK[task]].folders(config), "Name another folder with --run-dir.")
+    refuse_among(run.folder, data_of(task, config).folders(config), "Name another folder with --run-dir.")
     if device.type == "cpu":
         keep_freed_memory()
     with process_group(rank, device):
@@ -96,9 +96,10 @@ class _Session:
 
     def train(self, checkpoint: Path | None, *, is_new: bool) -> Run:
         state = self._state(checkpoint)
-        data: Data = DATA[OF_TASK[self.task]](
+        data: Data = data_of(self.task, self.config)(
             self.task, self.config, state, Place(self.rank, self.device, self._bar)
         )
+        self.config = data.config
         if self.rank.is_main:
             self._open(data, is_new=is_new)
         wait_for_all()

@@ -21,7 +21,7 @@ from voxloom.sources.stored import is_store
 from voxloom.sources.table import TABLE_SUFFIXES, table
 from voxloom.sources.webdataset import TarFolder
 
-__all__ = ["OpenAs", "open_source"]
+__all__ = ["OpenAs", "is_volume", "open_source"]
 
 OpenAs = Literal["auto", "classes", "flat", "pairs", "store", "table", "tar", "older", "volume"]
 """How `open_source` reads what lies at a path; ``auto`` looks."""
@@ -103,6 +103,19 @@ def open_source(
     return _pairs(path, fields) if found == "pairs" else _OPENERS[found](path)
 
 
+def is_volume(path: StrPath) -> bool:
+    """Return whether a local folder is a zarr group or array, or an N5 with a name that says so.
+
+    Examples
+    --------
+    >>> is_volume("photos")
+    False
+    """
+    path = Path(path)
+    names = (*_OF_ZARR, "attributes.json") if path.suffix.lower() == ".n5" else _OF_ZARR
+    return any((path / name).is_file() for name in names)
+
+
 def _volume(path: StrPath) -> Source:
     # By its name: what reads volumes is an extra, and nobody else should need it.
     source: Source = import_module("voxloom.sources.volume_view").open_slices(path)
@@ -127,7 +140,7 @@ def _looked_up(path: Path) -> str:
         return "store"
     if is_older(path):
         return "older"
-    if any((path / name).is_file() for name in _OF_ZARR):
+    if is_volume(path):
         return "volume"
     names = sorted(entry.name for entry in path.iterdir() if not entry.name.startswith("."))
     tars = [name for name in names if name.lower().endswith(".tar")]

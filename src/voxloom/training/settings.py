@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field as Setting
 
 from voxloom.component import Component
+from voxloom.errors import ConfigError
 from voxloom.training.optim import LearningRate
 
 __all__ = ["ImageTrainSettings", "TrainSettings"]
@@ -54,5 +55,23 @@ class TrainSettings(Component):
 class ImageTrainSettings(TrainSettings):
     """How training on images goes, which are brought to one size."""
 
-    patch_size: tuple[Positive, Positive] = (256, 256)
-    """Height and width that images are resized to, in pixels."""
+    patch_size: Annotated[tuple[Positive, ...], Setting(min_length=2, max_length=3)] = (256, 256)
+    """Height and width that images are resized to, in pixels. Of volumes, voxels of a patch that is cut:
+    two for a plane, or depth, height and width for a VAE of spatial_dims 3."""
+
+    @property
+    def image_size(self) -> tuple[int, int]:
+        """Height and width.
+
+        Raises
+        ------
+        ConfigError
+            If there is a depth.
+        """
+        if len(self.patch_size) != 2:
+            raise ConfigError(
+                f"patch_size {list(self.patch_size)}: expected height and width. Three numbers are for a VAE "
+                "(spatial_dims 3) on volumes: name one as data_base_dir, or a volume_data.split."
+            )
+        height, width = self.patch_size
+        return height, width

@@ -13,6 +13,7 @@ from voxloom.loading import Loader, Order
 from voxloom.ranks import Rank
 from voxloom.source import Source
 from voxloom.sources import Parts, Split, describe
+from voxloom.training.settings import ImageTrainSettings
 from voxloom.transforms import Augment
 
 __all__ = ["TensorLoader", "create_ldm_dataloaders", "create_vae_dataloaders"]
@@ -268,6 +269,7 @@ def _loader(
     shuffle: bool = True,
 ) -> TensorLoader:
     settings = config.settings(task)
+    assert isinstance(settings, ImageTrainSettings)  # all tasks of this system are of images
     order = Order(
         length=len(source),
         batch_size=settings.batch_size,
@@ -278,7 +280,7 @@ def _loader(
     )
     loader = Loader(
         source,
-        config.preparation.transform(settings.patch_size, augmentation),
+        config.preparation.transform(settings.image_size, augmentation),
         order=order,
         seed=config.seed,
         num_workers=config.num_workers,

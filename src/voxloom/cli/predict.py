@@ -8,11 +8,12 @@ from typing import Any
 
 import click
 
-from voxloom.cli.predict_volume import segmentation
+from voxloom.cli.predict_volume import is_volume_path, of_volumes, segmentation, translate_volume
 
 __all__ = ["command"]
 
 _POSITIVE = click.IntRange(min=1)
+OF_VOLUMES = ("overlap", "shard", "channel", "unit", "dask")
 TASKS = {
     "vae": "Reconstruct images through a VAE's posterior mean.",
     "ldm": "Translate conditions with a latent model.",
@@ -33,8 +34,11 @@ def _task_command(task: str) -> click.Command:
     )
     @click.option(
         "--input-dir",
+        "--input",
+        "input_dir",
         type=click.Path(),
-        help="Images to predict, a folder or a store; without it, the run's own validation images.",
+        help="What to predict: a folder or a store of images, or a volume (OME-Zarr, N5); without it, the "
+        "run's own validation images.",
     )
     @click.option(
         "--target-dir",
@@ -45,8 +49,10 @@ def _task_command(task: str) -> click.Command:
     @click.option(
         "-o",
         "--output-dir",
+        "--output",
+        "output_dir",
         type=click.Path(),
-        help="New folder for the results.  [default: predictions_<run>]",
+        help="New folder for the results, of a volume the new OME-Zarr.  [default: predictions_<run>]",
     )
     @click.option(
         "-c",
@@ -86,6 +92,7 @@ def _task_command(task: str) -> click.Command:
         "--precision", type=click.Choice(["fp32", "bf16", "fp16"]), default="fp32", show_default=True
     )
     @click.option("--device", help="For instance cpu or cuda:1.  [default: a GPU if there is one]")
+    @of_volumes
     @click.option("--overwrite", is_flag=True, help="Replace predictions that are there already.")
     def run(
         checkpoint: str,
@@ -119,7 +126,15 @@ def predict_command(
     from voxloom.jobs import PredictOptions, predict
     from voxloom.jobs.progress import Bar
 
-    output = Path(output_dir) if output_dir else Path(f"predictions_{_name(Path(checkpoint))}")
+    named = output_dir or f"predictions_{_name(Path(checkpoint))}"
+    volume = folders["input_dir"]
+    if volume is not None and is_volume_path(volume):
+        translate_volume(task, checkpoint, volume, named if output_dir else f"{named}.zarr", given)
+        return
+    for name in OF_VOLUMES:
+        if given.pop(name):
+            raise click.UsageError(f"--{name} is for a volume: expected one as --input.")
+    output = Path(named)
     facts = predict(
         task,  # type: ignore[arg-type]
         checkpoint,

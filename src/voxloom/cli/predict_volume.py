@@ -11,7 +11,7 @@ import click
 
 from voxloom.cli.wording import WordedCommand, is_quiet
 
-__all__ = ["segmentation"]
+__all__ = ["is_volume_path", "of_volumes", "segmentation", "translate_volume"]
 
 _POSITIVE = click.IntRange(min=1)
 _INPUT = ("channel", "unit", "spacing", "device", "precision", "dask")
@@ -80,6 +80,66 @@ def segmentation(checkpoint: str, volume: str, output: str, **given: Any) -> Non
         checkpoint, volume, output, settings=given, options=InputOptions(**read),
         progress=Bar("predicting") if shown else None,
     )  # fmt: skip
+    if not is_quiet() and (is_main or report.is_finished):
+        _tell(report, volume)
+
+
+def of_volumes(function: Any) -> Any:
+    """Add the options of a reconstruction or translation that count where the input is a volume."""
+    only = "Of a volume: "
+    for option in (
+        click.option(
+            "--overlap", type=click.FloatRange(0, 1, max_open=True),
+            help=only + "part of a tile that it shares with the next.  [default: 0.25]",
+        ),
+        click.option(
+            "--shard", nargs=3, type=_POSITIVE, metavar="Z Y X",
+            help=only + "voxels that are predicted and written as one.  [default: 256 256 256]",
+        ),
+        click.option(
+            "--channel", multiple=True, help=only + "the channel to take, by name or number."
+        ),
+        click.option("--unit", help=only + "its unit, where its metadata tell none."),
+        click.option("--dask", metavar="SCHEDULER|local", help=only + "work on a Dask cluster."),
+    ):  # fmt: skip
+        function = option(function)
+    return function
+
+
+def is_volume_path(path: str | None) -> bool:
+    """Return whether a path is that of a volume, a local one or one elsewhere."""
+    from voxloom.sources.opening import is_volume
+
+    return path is not None and ("://" in path or is_volume(path))
+
+
+def translate_volume(task: str, checkpoint: str, volume: str, output: str, given: dict[str, Any]) -> None:
+    """Reconstruct or translate a volume, tile by tile, and say how to look at the result."""
+    from voxloom.jobs.progress import Bar
+    from voxloom.jobs.tiled_prediction import InputOptions
+    from voxloom.jobs.volume_translation import predict_translation
+    from voxloom.ranks import Rank
+
+    refused = {"num_samples": None, "samples_per_image": 1, "original_size": False}
+    for name, default in refused.items():
+        if given[name] != default:
+            raise click.UsageError(
+                f"--{name.replace('_', '-')} is for folders of images, {volume} is a volume."
+            )
+    settings = {"overlap": given["overlap"], "unit": given["shard"], "batch_size": given["batch_size"]}
+    settings = {name: value for name, value in settings.items() if value is not None}
+    read = {name: given[name] for name in ("unit", "device", "precision", "dask")}
+    is_main = Rank.from_environment().is_main
+    report = predict_translation(
+        task,  # type: ignore[arg-type]
+        checkpoint,
+        volume,
+        output,
+        settings={**settings, "overwrite": given["overwrite"]},
+        how={name: given[name] for name in ("seed", "solver", "steps")},
+        options=InputOptions(channels=given["channel"] or None, **read),
+        progress=Bar("predicting") if is_main and sys.stderr.isatty() and not is_quiet() else None,
+    )
     if not is_quiet() and (is_main or report.is_finished):
         _tell(report, volume)
 

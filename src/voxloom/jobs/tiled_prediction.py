@@ -21,7 +21,14 @@ from voxloom.jobs.stopping import interrupted_by_sigterm
 from voxloom.ranks import Rank
 from voxloom.volumes import Volume
 
-__all__ = ["InputOptions", "predict_on_dask", "predict_segmentation"]
+__all__ = [
+    "PRECISIONS",
+    "InputOptions",
+    "channel_of",
+    "predict_on_dask",
+    "predict_segmentation",
+    "tiled_options",
+]
 
 Progress = Callable[[int, int], object]
 PRECISIONS = {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}
@@ -85,9 +92,9 @@ def predict_segmentation(
     device = device_of(options.device, rank)
     trained = Trained.load(checkpoint, device=device)
     model = segmentation_model(trained, device=device, precision=PRECISIONS[options.precision])
-    tiled = _tiled({**seen_beyond(trained), **(settings or {})})
+    tiled = tiled_options({**seen_beyond(trained), **(settings or {})})
     data = trained.config["segmentation_data"]
-    channels = None if options.channels is None else [_channel(name) for name in options.channels]
+    channels = None if options.channels is None else [channel_of(name) for name in options.channels]
     raw = Volume.open(
         volume, channels=channels, unit=options.unit or data.get("unit"), spacing=options.spacing
     )
@@ -167,7 +174,8 @@ def _predict(number: int, task: VolumeTask) -> int | VoxloomError:
         return error
 
 
-def _tiled(settings: dict[str, Any]) -> TiledOptions:
+def tiled_options(settings: dict[str, Any]) -> TiledOptions:
+    """Return checked settings; what is wrong is a ConfigError."""
     try:
         return TiledOptions(**settings)
     except ValidationError as error:
@@ -175,7 +183,8 @@ def _tiled(settings: dict[str, Any]) -> TiledOptions:
         raise ConfigError("; ".join(each.replace("Value error, ", "") for each in told)) from error
 
 
-def _channel(name: str) -> str | int:
+def channel_of(name: str) -> str | int:
+    """Return a channel's name, or its number."""
     return int(name) if name.isdecimal() else name
 
 

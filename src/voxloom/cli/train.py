@@ -21,7 +21,7 @@ TASK_HELP = {
     "segmentation": "Train a U-Net to tell the classes of voxels, on patches of volumes.",
 }
 
-# option -> dotted key of the configuration; {train} is the task's section of training settings
+# option -> dotted key of the configuration; {train} and {volumes} are the task's sections
 KEYS = {
     "batch_size": "{train}.batch_size",
     "lr": "{train}.lr",
@@ -35,7 +35,7 @@ KEYS = {
     "val_dir": "val_dir",
     "data_dir": "data_base_dir",
     "data_source": "data_source",
-    "split": "segmentation_data.split",
+    "split": "{volumes}.split",
     "run_dir": "run_dir",
     "gpus": "gpus",
 }
@@ -48,12 +48,13 @@ SECTIONS = {
 }
 
 
+_TO_VOLUME = "voxloom predict {task} --checkpoint {run} --input raw.zarr --output pred.zarr"
 _TO_FOLDER = "voxloom predict {task} --checkpoint {run} --output-dir {run}/predictions"
 NEXT = {
     **dict.fromkeys(SECTIONS, _TO_FOLDER),
-    "segmentation": "voxloom predict segmentation --checkpoint {run} --input raw.zarr --output pred.zarr",
+    "segmentation": _TO_VOLUME,
 }
-"""What one does next with a run."""
+"""What one does next with a run, where it was not on volumes."""
 
 _OPTIONS = {
     "config_file": click.option(
@@ -67,7 +68,7 @@ _OPTIONS = {
         "-e", "--environment-file", type=click.Path(), help="Paths, read before the configuration."
     ),
     "data_dir": click.option(
-        "--data-dir", help="Folder with one folder of images for each side, or a store."
+        "--data-dir", help="Folder with one folder of images for each side; or a store, or an OME-Zarr."
     ),
     "data_source": click.option("--data-source", help="A VAE's images: one side's folder name, or both."),
     "val_dir": click.option("--val-dir", help="Folder or store like --data-dir whose images validate."),
@@ -105,13 +106,12 @@ _OPTIONS = {
     ),
 }
 
-_OF_VOLUMES = {"split"}
 _OF_IMAGES = {"data_dir", "data_source", "val_dir", "kl_weight", "cache_rate", "subset_size", "train_split"}
 
 
 def _options(task: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Return a decorator that adds the options of a task."""
-    others = _OF_IMAGES if task == "segmentation" else _OF_VOLUMES
+    others = _OF_IMAGES if task == "segmentation" else ()
 
     def add(function: Callable[..., None]) -> Callable[..., None]:
         for name, option in reversed(_OPTIONS.items()):
@@ -166,11 +166,13 @@ def train_command(
     if rank.is_main:
         click.echo(yaml.safe_dump(config.shown(task), sort_keys=False, default_flow_style=None, width=100))  # type: ignore[arg-type]
     from voxloom.jobs import train
+    from voxloom.jobs.volume_rows import names_volumes
 
     done = train(task, config, resume=resume, overwrite=overwrite, show_progress=sys.stderr.isatty())  # type: ignore[arg-type]
     if rank.is_main:
         click.echo(f"finished: {done.folder}")
-        click.echo(f"next: {NEXT[task].format(task=task, run=done.folder)}")
+        following = _TO_VOLUME if names_volumes(config) else NEXT[task]
+        click.echo(f"next: {following.format(task=task, run=done.folder)}")
 
 
 def _run_of(resume: str | None) -> Path | None:
@@ -184,8 +186,11 @@ def _run_of(resume: str | None) -> Path | None:
 
 def overrides_of(task: str, given: dict[str, Any], assignments: tuple[str, ...]) -> dict[str, Any]:
     """Return the dotted keys and values that a command line sets; an option not given is None."""
+    volumes = "segmentation_data" if task == "segmentation" else "volume_data"
     overrides = {
-        KEYS[name].format(train=SECTIONS[task]): value for name, value in given.items() if value is not None
+        KEYS[name].format(train=SECTIONS[task], volumes=volumes): value
+        for name, value in given.items()
+        if value is not None
     }
     for assignment in assignments:
         key, equals, value = assignment.partition("=")

@@ -184,6 +184,11 @@ def _held_out(trained: Trained, kind: str) -> Source:
         raise ConfigError(
             f"{trained.path} knows no training data: name the images to predict with --input-dir."
         )
+    if "share" in trained.split:
+        raise ConfigError(
+            f"{trained.path} was trained on volumes: name one to predict with --input and where it is "
+            "written with --output, or images with --input-dir."
+        )
     layout, wanted = _layout(trained), set(trained.split["validation"])
     base = layout.val_dir or layout.data_base_dir
     try:
@@ -218,5 +223,10 @@ def _thinned(source: Source, number: int | None) -> Source:
 
 
 def _size(task: Task, trained: Trained) -> tuple[int, int]:
-    height, width = trained.config[TASKS[task]]["patch_size"]
-    return int(height), int(width)
+    size = trained.config[TASKS[task]]["patch_size"]
+    if len(size) != 2:
+        raise ConfigError(
+            f"{trained.path} sees patches of {' x '.join(map(str, size))} voxels: expected a volume, "
+            "not images. Name one with --input, and where it is written with --output."
+        )
+    return int(size[0]), int(size[1])

@@ -2,17 +2,12 @@
 
 import functools
 import http.server
-import logging
 import threading
-from pathlib import Path
 
 import boto3
 import numpy as np
 import pytest
-import tensorstore as ts
 from botocore.config import Config
-from gcp_storage_emulator.server import create_server
-from moto.server import ThreadedMotoServer
 
 from voxloom.errors import MissingDataError, VolumeReadError
 from voxloom.testing.volumes import VolumeForm, phantom, write_volume
@@ -141,31 +136,21 @@ def test_anonymous_s3_that_denies_what_is_not_there(bare, server):
         Volume.open("s3://bucket-1/em.zarr")
 
 
-@pytest.fixture(scope="module")
-def s3():
-    logging.getLogger("werkzeug").disabled = True
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
-    server.stop()
-
-
 def client(url):
     keys = {"aws_access_key_id": "key", "aws_secret_access_key": "secret", "region_name": "us-east-1"}
     return boto3.client("s3", endpoint_url=url, config=Config(s3={"addressing_style": "path"}), **keys)
 
 
 @pytest.mark.parametrize("acl", ["public-read", "private"])
-def test_s3(bare, s3, image, acl):
+def test_s3(bare, s3_server, image, acl):
     bucket = f"bucket-{acl}"
-    store = client(s3)
+    store = client(s3_server)
     store.create_bucket(Bucket=bucket)
     for path in sorted(image.rglob("*")):
         if path.is_file():
             key = f"em.zarr/{path.relative_to(image)}"
             store.put_object(Bucket=bucket, Key=key, Body=path.read_bytes(), ACL=acl)
-    bare.setenv("AWS_ENDPOINT_URL", s3)
+    bare.setenv("AWS_ENDPOINT_URL", s3_server)
     if acl == "private":
         with pytest.raises(VolumeReadError, match="PERMISSION_DENIED"):
             Volume.open(f"s3://{bucket}/em.zarr")
@@ -175,27 +160,9 @@ def test_s3(bare, s3, image, acl):
     assert [v.shape for v in Volume.open_many([f"s3://{bucket}/em.zarr"] * 3)] == [(1, 16, 16, 16)] * 3
 
 
-@pytest.fixture(scope="module")
-def gcs():
-    # TensorStore looks where the emulator is once in a process
-    server = create_server("127.0.0.1", 0, in_memory=True, default_bucket="bucket-1")
-    server.start()
-    with pytest.MonkeyPatch.context() as patch:
-        port = server._api._httpd.server_address[1]
-        patch.setenv("STORAGE_EMULATOR_HOST", f"http://127.0.0.1:{port}")
-        patch.setenv("TENSORSTORE_GCS_HTTP_URL", f"http://127.0.0.1:{port}")
-        patch.setenv("GOOGLE_AUTH_TOKEN_FOR_TESTING", "emulator")
-        yield "gs://bucket-1"
-    server.stop()
-
-
-def test_gcs(gcs, image):
-    place = Place.of(f"{gcs}/em.zarr")
-    store = ts.KvStore.open(place.kvstore(), context=engine.context()).result()
-    for path in image.rglob("*"):
-        if path.is_file():
-            store.write(str(Path(path).relative_to(image)), path.read_bytes()).result()
-    check(Volume.open(str(place)))
-    assert place.list_children() == ["s0", "s1", "zarr.json"]
+def test_gcs(gcs, image, upload):
+    path = upload(image, f"{gcs}/em.zarr")
+    check(Volume.open(path))
+    assert Place.of(path).list_children() == ["s0", "s1", "zarr.json"]
     with pytest.raises(MissingDataError, match=r"gs://bucket-1/no\.zarr: nothing is there"):
         Volume.open(f"{gcs}/no.zarr")

@@ -2,7 +2,8 @@
 
 The cache holds decoded chunks of all volumes of the process up to a budget of bytes (`set_cache`, or
 ``VOXLOOM_VOLUME_CACHE`` in the environment). Requests to object storage that fail are repeated
-``VOXLOOM_VOLUME_RETRIES`` times (8), waiting 0.2 s, 0.4 s and so on up to 5 s between two tries.
+``VOXLOOM_VOLUME_RETRIES`` times (8), waiting 0.2 s, 0.4 s and so on up to 5 s between two tries. A
+connection that is not made within 10 s, or where nothing comes for 30 s, is one that failed.
 """
 
 from __future__ import annotations
@@ -50,6 +51,13 @@ _CURES = {
     ("DATA_LOSS", "at byte", "byte range", "Error decoding"): "The data are damaged: copy them anew",
 }
 """What helps, by what an error says."""
+
+_LIMITS = {
+    "TENSORSTORE_CURL_CONNECT_TIMEOUT_SECONDS": "10",
+    "TENSORSTORE_CURL_LOW_SPEED_TIME_SECONDS": "30",
+    "TENSORSTORE_CURL_LOW_SPEED_LIMIT_BYTES": "1",
+}
+"""When a connection counts as dead; without them TensorStore waits for ever. The user's own go before."""
 
 _used_by: int | None = None
 _cache: int | None = None
@@ -176,6 +184,8 @@ def _number(name: str, default: int) -> int:
 
 @lru_cache(maxsize=1)
 def _context() -> Any:
+    for name, value in _LIMITS.items():  # read once, with the first request of the process
+        os.environ.setdefault(name, value)
     retries = {
         "max_retries": _number("VOXLOOM_VOLUME_RETRIES", 8),
         "initial_delay": "200ms",

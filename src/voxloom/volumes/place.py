@@ -205,6 +205,8 @@ def _parsed(place: Place, name: str, data: bytes) -> dict[str, Any]:
 def _s3(place: Place) -> dict[str, Any]:
     spec: dict[str, Any] = {"driver": "s3", "bucket": place.host, "path": place.prefix}
     spec["aws_credentials"] = {"type": _aws_credentials()}
+    if os.environ.get("AWS_REQUEST_PAYER", "").lower() == "requester":  # as GDAL and others name it
+        spec["requester_pays"] = True
     endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
     if endpoint:
         spec["endpoint"] = endpoint
@@ -233,7 +235,9 @@ def _gs(place: Place) -> dict[str, Any]:
         url = emulator if "://" in emulator else f"http://{emulator}"
         os.environ.setdefault("TENSORSTORE_GCS_HTTP_URL", url)
         os.environ.setdefault("GOOGLE_AUTH_TOKEN_FOR_TESTING", "emulator")  # which asks for none
-    return {"driver": "gcs", "bucket": place.host, "path": place.prefix}
+    spec: dict[str, Any] = {"driver": "gcs", "bucket": place.host, "path": place.prefix}
+    project = os.environ.get("GS_USER_PROJECT")  # who pays, as GDAL names it
+    return {**spec, "gcs_user_project": {"project_id": project}} if project else spec
 
 
 def _http(place: Place) -> dict[str, Any]:

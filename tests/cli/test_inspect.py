@@ -131,3 +131,14 @@ def test_a_split_of_volumes_is_verified(call, tmp_path):
     assert done.code == 1
     assert "row 2" in json.loads(done.out)[0]["problem"]
     assert call("inspect", path, "--preview", "p.png").code == 2
+
+
+def test_labels_are_drawn_over_a_volume_that_is_named(call, pets, tmp_path):
+    raw = write_volume(tmp_path / "em.zarr", phantom((8, 9, 10)))
+    write_classes(tmp_path / "gt.zarr", {"mito": np.eye(9, 10, dtype=np.uint8)[None].repeat(8, 0)})
+    pictures = [tmp_path / "alone.png", tmp_path / "over.png"]
+    for picture, named in zip(pictures, ((), ("--raw", raw)), strict=True):
+        done = call("inspect", tmp_path / "gt.zarr/mito", *named, "--preview", picture)
+        assert done.code == 0, done.err
+    assert pictures[0].read_bytes() != pictures[1].read_bytes()
+    assert call("inspect", pets, "--raw", raw).code == 2

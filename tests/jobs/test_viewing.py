@@ -12,6 +12,7 @@ from voxloom.jobs.serving import VolumeServer
 from voxloom.jobs.viewing import neuroglancer_link, neuroglancer_state, with_labels
 from voxloom.jobs.volume_inspection import inspect_volume, volume_listing
 from voxloom.jobs.volume_preview import middle_slices
+from voxloom.testing.volumes import VolumeForm, phantom, write_volume
 from voxloom.volumes import Volume
 from voxloom.volumes.creation import create, create_labels
 from voxloom.volumes.layout import VolumeLayout
@@ -76,3 +77,16 @@ def test_the_listing_names_levels_channels_and_labels(pred):
     assert "1 class: 1 mito" in text
     assert found.labels[0].classes == {1: "mito"}
     assert found.low == (-8.0, -4.0, -4.0)
+
+
+def test_a_level_that_begins_elsewhere_is_told(tmp_path):
+    form = VolumeForm(levels=2)
+    path = write_volume(tmp_path / "raw.zarr", phantom((16, 16, 16)), form=form)
+    assert "look: " not in volume_listing(inspect_volume(path))
+    file = path / "zarr.json"
+    found = json.loads(file.read_text())
+    for level in found["attributes"]["ome"]["multiscales"][0]["datasets"]:
+        level["coordinateTransformations"] = level["coordinateTransformations"][:1]
+    file.write_text(json.dumps(found))
+    text = volume_listing(inspect_volume(path))
+    assert "look: level s1 begins at 0 nm along z, and would at 4 if" in text

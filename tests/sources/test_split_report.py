@@ -83,6 +83,24 @@ def test_what_looks_odd_is_said(root):
     assert str(found).count("look at train") == 3
 
 
+@pytest.mark.parametrize(
+    ("spacing", "origin", "said"),
+    [
+        ((8, 8, 8), (4, 4, 4), "+0.5 voxel of 8 nm along z, +0.5 voxel of 8 nm along y"),  # a corner is meant
+        ((8, 16, 16), (0, 0, 0), "aside of raw's voxels by -0.5 voxel of 8 nm along y"),  # no translation
+        ((8, 16, 16), (0, 4, 4), ""),
+        ((4, 4, 4), (6, 2, 14), ""),  # finer than raw, and on the faces of its own voxels
+        ((8, 8, 8), (16, 0, 8), ""),
+    ],
+)
+def test_labels_aside_by_a_part_of_a_voxel_are_told(root, spacing, origin, said):
+    mask = np.ones((4, 6, 6), np.uint8)
+    write_classes(root / "moved.zarr", {"mito": mask}, spacing=spacing, origin=origin)
+    found = report(root, train=[("em.zarr", "moved.zarr/[mito]")])
+    told = [note for note in found.rows[0].notes if "lies aside" in note]
+    assert [said in note for note in told] == [True] * bool(said)
+
+
 def test_labels_in_another_unit_are_a_problem(root):
     path = root / "gt.zarr" / "mito" / "zarr.json"
     told = json.loads(path.read_text())

@@ -26,13 +26,14 @@ def _place(ctx: click.Context, param: click.Parameter, value: str) -> Path | str
 @click.command(name="inspect", cls=WordedCommand)
 @click.argument("path", type=click.Path(), callback=_place)
 @click.option("--preview", type=click.Path(path_type=Path), metavar="PNG", help="Write a contact sheet.")
+@click.option("--raw", metavar="VOLUME", help="Draw labels over this volume, in the preview of a volume.")
 @click.option(
     "--samples", type=click.IntRange(min=1), default=32, show_default=True,
     help="Samples to look at, evenly spread; the contact sheet shows at most 64.",
 )  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="Print everything as JSON.")
 @layout_option("PATH")
-def command(path: Path, preview: Path | None, samples: int, as_json: bool, layout: str) -> None:
+def command(path: Path, preview: Path | None, raw: str | None, **given: Any) -> None:
     """Say what PATH holds: a store, a folder of images or of class folders, a table, a split of volumes.
 
     Counts, fields, sizes, types, classes, encodings and compression; of a volume (OME-Zarr, N5) its
@@ -44,6 +45,7 @@ def command(path: Path, preview: Path | None, samples: int, as_json: bool, layou
       voxloom inspect photos_store --preview photos.png
       voxloom inspect photos --json
       voxloom inspect pred.zarr --preview middle.png
+      voxloom inspect crop.zarr/mito --raw raw.zarr --preview middle.png
     """
     from voxloom.errors import UnfinishedStoreError
     from voxloom.jobs.inspection import inspect
@@ -51,6 +53,7 @@ def command(path: Path, preview: Path | None, samples: int, as_json: bool, layou
     from voxloom.jobs.reading import SourceOptions, open_named
     from voxloom.sources.split_rows import is_volume_split
 
+    samples, as_json, layout = given["samples"], given["as_json"], given["layout"]
     if is_volume_split(path):
         if preview is not None:
             raise click.BadParameter("a split of volumes has no contact sheet.", param_hint="--preview")
@@ -59,8 +62,10 @@ def command(path: Path, preview: Path | None, samples: int, as_json: bool, layou
     if preview is not None and preview.suffix.lower() != ".png":  # said before minutes of work
         raise click.BadParameter(f"{preview}: expected a name that ends in .png.", param_hint="--preview")
     if not isinstance(path, Path) or any((path / name).is_file() for name in _OF_VOLUMES):
-        _inspect_volume(str(path), preview, as_json=as_json)
+        _inspect_volume(str(path), preview, raw, as_json=as_json)
         return
+    if raw is not None:
+        raise click.BadParameter(f"{path} is no volume, so there are no labels to draw.", param_hint="--raw")
     try:
         source = open_named(path, SourceOptions(layout=layout))
     except UnfinishedStoreError:
@@ -95,7 +100,7 @@ def _draw(source: Any, preview: Path, samples: int, *, quiet: bool) -> None:
         click.echo(f"Contact sheet: {preview}")
 
 
-def _inspect_volume(path: str, preview: Path | None, *, as_json: bool) -> None:
+def _inspect_volume(path: str, preview: Path | None, raw: str | None, *, as_json: bool) -> None:
     from voxloom.jobs.volume_inspection import inspect_volume, volume_listing
     from voxloom.jobs.volume_preview import middle_slices
     from voxloom.sources import write_png
@@ -103,7 +108,7 @@ def _inspect_volume(path: str, preview: Path | None, *, as_json: bool) -> None:
     found = inspect_volume(path)
     click.echo(_json(found) if as_json else volume_listing(found))
     if preview is not None:
-        write_png(preview, middle_slices(path).transpose(2, 0, 1))
+        write_png(preview, middle_slices(path, raw=raw).transpose(2, 0, 1))
         if not as_json:
             click.echo(f"Middle slices: {preview}")
 

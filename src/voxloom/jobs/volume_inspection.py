@@ -7,11 +7,14 @@ from collections.abc import Iterator, Mapping
 
 from voxloom.amounts import counted, size_text
 from voxloom.component import Component
+from voxloom.geometry import AXES
 from voxloom.volumes import Volume
 
 __all__ = ["LevelFacts", "VolumeFacts", "inspect_volume", "volume_listing"]
 
 _SHOWN = 12  # names in a line
+_HEADER = ("level", "voxels (z, y, x)", "spacing in nm", "first centre", "chunk", "shard")
+_ASIDE = 0.2  # of a voxel
 
 
 class LevelFacts(Component):
@@ -121,17 +124,34 @@ def _lines(found: VolumeFacts, indent: str = "") -> Iterator[str]:
     elif found.classes:
         named = tuple(f"{number} {name}" for number, name in found.classes.items())
         yield f"{indent}  {counted(len(named), 'class', 'classes')}: {_names(named)}"
-    rows: list[tuple[str, ...]] = [("level", "voxels (z, y, x)", "spacing in nm", "chunk", "shard")]
+    rows: list[tuple[str, ...]] = [_HEADER]
     rows += [
-        (each.path or ".", *map(_numbers, (each.shape, each.spacing, each.chunk, each.shard)))
+        (each.path or ".", *map(_numbers, (each.shape, each.spacing, each.origin, each.chunk, each.shard)))
         for each in found.levels
     ]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
         text = "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
         yield f"{indent}  {text}".rstrip()
+    yield from (f"{indent}  look: {note}" for note in _aside(found.levels))
     for labels in found.labels:
         yield from _lines(labels, f"{indent}  ")
+
+
+def _aside(levels: tuple[LevelFacts, ...]) -> Iterator[str]:
+    """Tell which levels do not begin where the finest does: viewers and networks see them shifted."""
+    finest = levels[0]
+    for level in levels[1:]:
+        for axis, fine, coarse, low, own in zip(
+            AXES, finest.spacing, level.spacing, finest.origin, level.origin, strict=True
+        ):
+            expected = low + (coarse - fine) / 2
+            if abs(own - expected) > _ASIDE * fine:
+                yield (
+                    f"level {level.path} begins at {own:g} nm along {axis}, and would at {expected:g} if its "
+                    "voxels were means of finer ones. Every n-th voxel, or a missing translation?"
+                )
+                break
 
 
 def _bytes(dtype: str) -> int:

@@ -11,7 +11,7 @@ import numpy as np
 
 from voxloom.amounts import counted
 from voxloom.errors import DataError
-from voxloom.geometry import Box, Grid
+from voxloom.geometry import AXES, Box, Grid
 from voxloom.sources.split_opening import Failed, Found, open_rows
 from voxloom.sources.split_rows import Part, SplitRow
 from voxloom.sources.volume_dataset import Dataset
@@ -25,6 +25,7 @@ __all__ = ["DatasetReport", "SplitReport", "verify_rows"]
 
 _BLOCK = 64  # voxels along each axis that are read at most
 _MOST = 63  # classes of a component
+_ASIDE = 0.2  # of a voxel: half of one is what conventions differ by
 
 
 @dataclass(frozen=True)
@@ -202,6 +203,26 @@ def _notes(dataset: Dataset) -> Iterator[str]:
         if inside is not None and not math.isclose(_size(inside), _size(volume.bounding_box), rel_tol=1e-3):
             part = _size(inside) / _size(volume.bounding_box)
             yield f"{volume.path}: {1 - part:.0%} of it lies outside raw"
+        if aside := _aside(next(iter(dataset.raw.values())), volume):
+            yield f"{volume.path}: {aside}"
+
+
+def _aside(raw: Volume, labels: Volume) -> str:
+    """Tell where faces of labels and raw lie beside each other by a part of a voxel; empty where not."""
+    one, other = raw.levels[0].grid, labels.levels[0].grid
+    parts = []
+    for axis, low, base, a, b in zip(
+        AXES, other.box.low, one.box.low, other.spacing, one.spacing, strict=True
+    ):
+        apart = (low - base) / min(a, b)
+        if abs(apart - round(apart)) > _ASIDE:
+            parts.append(f"{apart - round(apart):+.2g} voxel of {min(a, b):g} nm along {axis}")
+    if not parts:
+        return ""
+    return (
+        f"lies aside of raw's voxels by {', '.join(parts)}. Do its metadata mean the corner of a voxel, or "
+        "is the translation of a coarser level missing?"
+    )
 
 
 def _middle(dataset: Dataset) -> Box:

@@ -62,7 +62,7 @@ def check_dataset(dataset: Dataset, classes: Classes | None = None) -> None:
                 raise VolumeMetadataError(
                     f"{raw.path} has voxels of {one} nm, its labels {volume.path} of {other} nm: expected "
                     "sizes that have to do with each other. One of them probably states a wrong unit; "
-                    "mend it, or open that volume with unit=..."
+                    "mend its metadata, or open that volume with spacing=(z, y, x)"
                 )
 
 

@@ -194,9 +194,10 @@ class LatentCache:
         fields = []
         for name, array in sample.items():
             if sample.schema[name].kind == "image":
-                shape = (variants, *self.autoencoder.config.latent_shape(*array.shape[-2:]))
+                shape = (variants, *self.autoencoder.config.latent_shape(*array.shape[1:]))
+                axes = f"vc{'zyx'[-(array.ndim - 1) :]}"
                 for part in ("mu", "sigma"):
-                    fields.append(Field(name=f"{name}_{part}", kind="latent", axes="vcyx", shape=shape))
+                    fields.append(Field(name=f"{name}_{part}", kind="latent", axes=axes, shape=shape))
         return Schema(fields)
 
     @torch.no_grad()

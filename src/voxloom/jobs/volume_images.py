@@ -15,6 +15,7 @@ import numpy as np
 from voxloom.amounts import counted
 from voxloom.atomic import write_json
 from voxloom.config import Config, Task
+from voxloom.config.files import read_file
 from voxloom.errors import ConfigError, SchemaError
 from voxloom.geometry import AXES, Grid, PatchSpec
 from voxloom.jobs.data import Data, Place
@@ -29,7 +30,7 @@ from voxloom.sources.split_rows import SplitRow, rows_from_dict
 from voxloom.sources.tiles import Tiled
 from voxloom.sources.volume_split import Dataset, OpenedSplit, VolumeSplit
 from voxloom.training.settings import ImageTrainSettings
-from voxloom.transforms import Compose, RangeNormalize
+from voxloom.transforms import Compose, Preparation, RangeNormalize
 from voxloom.volumes import Volume
 from voxloom.volumes.value_range import value_range
 
@@ -69,7 +70,7 @@ class _Volumes(Data):
         self.rows = _rows_of_state(state) if state else rows_of(config, self.kind)
         self.share = float(state["split"]["share"][0]) if state else config.train_split
         self.opened = _opened(self.rows, config, self.fields)
-        self.config = _resolved(config, self.opened)
+        self.config = _resolved(task, config, self.opened)
 
     @classmethod
     def folders(cls, config: Config) -> list[Path]:
@@ -232,15 +233,28 @@ def _chosen(dataset: Dataset, config: Config) -> Dataset:
     return replace(dataset, raw=raw)
 
 
-def _resolved(config: Config, opened: OpenedSplit) -> Config:
+def scale_of_vae(path: Path | None) -> RangeNormalize | None:
+    """Return the range of values that a VAE's run was trained on, if there is a run and it has one."""
+    folders = [] if path is None else [path, path.parent.parent]
+    for file in (folder / "config.json" for folder in folders):
+        if file.is_file():
+            scale = Preparation.model_validate(read_file(file).get("preparation", {})).normalization
+            return scale if isinstance(scale, RangeNormalize) else None
+    return None
+
+
+def _resolved(task: Task, config: Config, opened: OpenedSplit) -> Config:
     """Fill in what follows from the volumes, so that a resume and a prediction find it as it was."""
     first = next(iter(opened.train[0].raw.values()))
     spacing = config.volume_data.spacing or first.levels[0].grid.spacing
     data = config.volume_data.model_copy(update={"spacing": spacing})
     preparation = config.preparation
     if not isinstance(preparation.normalization, RangeNormalize):
-        low, high = value_range([volume for d in opened.train for volume in d.raw.values()])
-        preparation = preparation.model_copy(update={"normalization": RangeNormalize(low=low, high=high)})
+        scale = scale_of_vae(config.autoencoder_path) if task == "ldm" else None
+        if scale is None:
+            low, high = value_range([volume for d in opened.train for volume in d.raw.values()])
+            scale = RangeNormalize(low=low, high=high)
+        preparation = preparation.model_copy(update={"normalization": scale})
     return config.model_copy(update={"volume_data": data, "preparation": preparation})
 
 

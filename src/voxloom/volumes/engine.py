@@ -30,6 +30,7 @@ __all__ = [
     "context",
     "finish",
     "open_array",
+    "plain",
     "set_cache",
     "told",
     "ts",
@@ -38,6 +39,9 @@ __all__ = [
 _RETRIED = ("s3_request_retries", "gcs_request_retries", "http_request_retries")
 _FAILURES = (ValueError, RuntimeError, OSError, OverflowError, NotImplementedError)
 """What TensorStore raises where a request fails: its statuses have no class of their own."""
+
+_NOISE = re.compile(r" \[(?:source locations|tensorstore_\w+|x-\w|http_response_body)")
+"""Where what an error says for people ends."""
 
 _CURES = {
     ("PERMISSION_DENIED",): "Check the rights; object stores take credentials from the environment",
@@ -196,8 +200,13 @@ def _context() -> Any:
     )
 
 
+def plain(error: BaseException) -> str:
+    """Return what an error of TensorStore says, without where in its source it arose or a server's page."""
+    return _NOISE.split(str(error))[0].rstrip(".")
+
+
 def told(error: BaseException) -> str:
-    """Return what an error of TensorStore says, without where in its source it arose, and what helps."""
-    text = re.split(r" \[(?:source locations|tensorstore_\w+|x-\w)", str(error))[0].rstrip(".")
+    """Return what an error of TensorStore says, and what helps."""
+    text = plain(error)
     cure = next((cure for signs, cure in _CURES.items() if any(sign in text for sign in signs)), "")
     return f"{text}. {cure}" if cure else text

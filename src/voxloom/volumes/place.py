@@ -205,8 +205,6 @@ def _parsed(place: Place, name: str, data: bytes) -> dict[str, Any]:
 def _s3(place: Place) -> dict[str, Any]:
     spec: dict[str, Any] = {"driver": "s3", "bucket": place.host, "path": place.prefix}
     spec["aws_credentials"] = {"type": _aws_credentials()}
-    if os.environ.get("AWS_REQUEST_PAYER", "").lower() == "requester":  # as GDAL and others name it
-        spec["requester_pays"] = True
     endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
     if endpoint:
         spec["endpoint"] = endpoint

@@ -34,6 +34,7 @@ __all__ = [
 
 _FAILURES = (ValueError, RuntimeError, OSError, OverflowError, NotImplementedError)
 _SYSTEM = re.compile(r": ([^:]+) \[os_error_code=")
+_NETWORK = ("retry attempts failed", "UNAVAILABLE", "DEADLINE_EXCEEDED")
 _NO_SPACE = ("no space left", "file too large", "quota", "resource_exhausted")
 
 
@@ -173,10 +174,12 @@ def _said(error: BaseException) -> str:
     system = _SYSTEM.search(str(error))
     if system:
         return system[1]
-    return str(error).split(" [source locations=")[0].split(" [tensorstore_spec=")[0].rstrip(".")
+    return engine.plain(error)
 
 
 def _cure(text: str) -> str:
     if any(sign in text.lower() for sign in _NO_SPACE):
         return "Free some space or name another folder, then go on."
+    if any(sign in text for sign in _NETWORK):
+        return "Check the network and go on: what is written stays."
     return "Name a place that can be written, or have its rights changed."

@@ -23,11 +23,13 @@ from voxloom.inference.volume_model import Planes, VolumeModel
 if TYPE_CHECKING:
     from voxloom.inference.tiling import TiledReport, predict_volume
     from voxloom.inference.volume_plan import TiledOptions
+    from voxloom.inference.volume_translation import translation_model
 
 _HOME = {
     "TiledOptions": "voxloom.inference.volume_plan",
     "TiledReport": "voxloom.inference.tiling",
     "predict_volume": "voxloom.inference.tiling",
+    "translation_model": "voxloom.inference.volume_translation",
 }
 
 __all__ = [
@@ -48,6 +50,7 @@ __all__ = [
     "latent_scale",
     "make_output",
     "predict_volume",
+    "translation_model",
     "weights_digest",
 ]
 

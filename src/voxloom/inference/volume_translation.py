@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any, cast
 
 import torch
@@ -59,7 +58,7 @@ def translation_model(
     trained: Trained,
     spacing: Point,
     *,
-    device: torch.device,
+    device: torch.device | None = None,
     precision: torch.dtype | None = None,
     how: dict[str, Any] | None = None,
 ) -> VolumeModel:
@@ -72,7 +71,7 @@ def translation_model(
     spacing
         Of the tiles along z, y, x in nm, where the training knew none: it was on images.
     device, precision
-        Where and how exactly it computes.
+        Where and how exactly it computes; the checkpoint's networks are there already. None: the CPU.
     how
         Seed, solver and steps of a latent model; None for those of the training.
 
@@ -94,12 +93,16 @@ def translation_model(
     network: nn.Module = TranslatedTiles(translator, scale)
     if (thin := _axis(trained)) is not None:
         network = Planes(network, axis=thin)
-    model = VolumeModel(
-        network.eval(), spec, (MADE[trained.task],), device=device, precision=precision, digest=""
-    )
     weights = " ".join(f"{name} {weights_digest(each)}" for name, each in sorted(trained.models.items()))
     told = translator.describe()
-    return replace(model, digest=f"{weights} of {scale.low} to {scale.high} {told or ''}".strip())
+    return VolumeModel(
+        network.eval(),
+        spec,
+        (MADE[trained.task],),
+        device=device or torch.device("cpu"),
+        precision=precision,
+        digest=f"{weights} of {scale.low} to {scale.high} {told or ''}".strip(),
+    )
 
 
 def _scale(trained: Trained) -> RangeNormalize:

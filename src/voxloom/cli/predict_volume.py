@@ -120,6 +120,8 @@ def translate_volume(task: str, checkpoint: str, volume: str, output: str, given
     from voxloom.jobs.volume_translation import predict_translation
     from voxloom.ranks import Rank
 
+    if given["dask"]:  # its start and end are no news
+        os.environ.setdefault("DASK_LOGGING__DISTRIBUTED", "warning")
     refused = {"num_samples": None, "samples_per_image": 1, "original_size": False}
     for name, default in refused.items():
         if given[name] != default:
@@ -145,14 +147,15 @@ def translate_volume(task: str, checkpoint: str, volume: str, output: str, given
 
 
 def _tell(report: Any, volume: str) -> None:
+    from voxloom.amounts import counted
     from voxloom.jobs.viewing import napari_line
 
     if not report.is_finished:
         click.echo(
-            f"{report.done} of {report.units} units of {report.output} predicted here; others are missing."
+            f"{report.done} of {counted(report.units, 'unit')} of {report.output} predicted here; others are missing."
         )
         return
-    click.echo(f"{report.units} units in {report.output}, {report.done} of them predicted now")
+    click.echo(f"{counted(report.units, 'unit')} in {report.output}, {report.done} of them predicted now")
     shown = (volume, report.output)
     click.echo(f"look: voxloom inspect {shlex.quote(report.output)} --preview preview.png")
     click.echo(f"      voxloom view {shlex.join(shown)}    (neuroglancer, in the browser)")

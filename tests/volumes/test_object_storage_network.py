@@ -98,7 +98,10 @@ def here(network, tmp_path):
 
 @pytest.fixture(scope="module")
 def split(tmp_path_factory):
-    return write_split(tmp_path_factory.mktemp("local"))
+    path = write_split(tmp_path_factory.mktemp("local"))
+    one_row = path.read_text().splitlines()[:2]
+    path.write_text("\n".join(one_row))
+    return path
 
 
 def objects(url):
@@ -133,7 +136,7 @@ def interrupted(network, work, after):
 
 
 def test_a_copy_goes_on_when_the_network_is_back(network, here, split):
-    failures = interrupted(network, lambda: pack(split, f"{here}/packed"), 110)
+    failures = interrupted(network, lambda: pack(split, f"{here}/packed"), 40)
     assert failures
     assert all(re.search("s3://bucket/.*Check the network", told) for told in failures)
     network.left = None
@@ -172,7 +175,7 @@ def test_credentials_are_sent_where_there_are_some(network, here, monkeypatch):
     assert "Credential=key/" in network.seen[-1][1]["authorization"]
     monkeypatch.delenv("AWS_ACCESS_KEY_ID")
     monkeypatch.setenv("HOME", "/nowhere")
-    with pytest.raises(VolumeReadError, match="PERMISSION_DENIED.*credentials from the environment"):
+    with pytest.raises(VolumeReadError, match=r"PERMISSION_DENIED.*credentials from the environment"):
         Volume.open(volume.path)
     assert "authorization" not in network.seen[-1][1]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -111,3 +112,32 @@ def test_training_goes_on_where_it_stopped(stores, tmp_path):
     torchrun = (sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2")
     rest = run(*torchrun, *words, "--epochs", "2", cwd=tmp_path)
     assert [line.partition(":")[0] for line in (first + rest).splitlines()] == ["epoch 0", "epoch 1"]
+
+
+@pytest.fixture
+def em_crop(tmp_path):
+    return shutil.copytree(EXAMPLES / "em_crop", tmp_path / "em_crop", ignore=shutil.ignore_patterns("runs"))
+
+
+def test_a_crop_of_electron_microscopy(em_crop):
+    def voxloom_(*words):
+        return run(sys.executable, "-m", "voxloom", *words, cwd=em_crop)
+
+    small = {
+        "segmentation_data.inputs.raw.shape": "[8,32,32]",
+        "segmentation_data.drawing.length": "4",
+        "segmentation_data.validation_patches": "1",
+        "segmentation_train.max_epochs": "1",
+    }
+    settings = [word for key, value in small.items() for word in ("--set", f"{key}={value}")]
+    voxloom_("train", "segmentation", "-c", "segmentation.yaml", *settings)
+    words = ("--checkpoint", "runs/em_crop", "--input", "em.zarr", "--output", "pred.zarr", "--overlap", "0")
+    voxloom_("predict", "segmentation", *words)
+    told = run(sys.executable, "measure.py", "pred.zarr", cwd=em_crop).splitlines()
+    assert [line.partition(":")[0] for line in told] == ["boundary", "inside"]
+
+
+def test_the_crop_is_small_and_says_where_it_is_from():
+    files = [path for path in (EXAMPLES / "em_crop").rglob("*") if path.is_file()]
+    assert sum(path.stat().st_size for path in files) < 700_000
+    assert "CC BY 3.0 US" in (EXAMPLES / "em_crop/README.md").read_text()

@@ -152,7 +152,8 @@ def _tell(report: Any, volume: str) -> None:
 
     if not report.is_finished:
         click.echo(
-            f"{report.done} of {counted(report.units, 'unit')} of {report.output} predicted here; others are missing."
+            f"{report.done} of {counted(report.units, 'unit')} of {report.output} predicted here; others are "
+            "missing."
         )
         return
     click.echo(f"{counted(report.units, 'unit')} in {report.output}, {report.done} of them predicted now")

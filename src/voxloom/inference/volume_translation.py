@@ -39,7 +39,8 @@ class TranslatedTiles(nn.Module):
     >>> class Same:
     ...     def __call__(self, image, keys, sample=0):
     ...         return image
-    >>> TranslatedTiles(Same(), RangeNormalize(low=0, high=255))(torch.full((1, 1, 4, 4), 51.0)).mean().item()
+    >>> tiles = TranslatedTiles(Same(), RangeNormalize(low=0, high=255))
+    >>> tiles(torch.full((1, 1, 4, 4), 51.0)).mean().round().item()
     51.0
     """
 

@@ -236,3 +236,11 @@ def test_every_type_of_number_is_read(tmp_path, dtype):
     volume = Volume.open(write_volume(tmp_path / "em.zarr", array))
     assert volume.dtype == dtype
     np.testing.assert_array_equal(volume.read(volume.bounding_box)[0], array)
+
+
+@pytest.mark.parametrize("extent", [101, 103])
+def test_the_whole_of_an_odd_volume_is_the_whole_of_its_levels(tmp_path, extent):
+    path = write_volume(tmp_path / "a.zarr", phantom((extent, 8, 8)), form=VolumeForm(levels=2))
+    volume = Volume.open(path)
+    read = volume.read(volume.bounding_box, np.array([16.0, 16.0, 16.0]))
+    np.testing.assert_array_equal(read, volume.array(1).read().result())

@@ -278,3 +278,19 @@ def test_killed_at_any_moment_and_gone_on_with_it_is_the_same(tmp_path, moment):
     assert len(there) < len(whole)
     write_units(path / "raw.zarr", done)
     assert files(path) == whole
+
+
+def test_levels_are_made_of_what_another_process_wrote(tmp_path):
+    """Chunks that were read before, as missing ones, are not taken from memory."""
+    volume = new(tmp_path / "a.zarr", shape=(32, 32, 32), levels=2)
+    coarse = tuple(2 * s for s in SPACING)
+    assert not volume.read(volume.bounding_box).any()
+    assert not volume.read(volume.bounding_box, coarse).any()
+    code = (
+        "import sys, numpy as np; from voxloom.volumes.volume import Volume; v = Volume.open(sys.argv[1]);"
+        "v.write(v.bounding_box, np.full((32, 32, 32), 9, np.uint8))"
+    )
+    subprocess.run([sys.executable, "-c", code, volume.path], check=True)
+    volume.downsample()
+    assert (Volume.open(volume.path).array(1).read().result() == 9).all()
+    assert (volume.read(volume.bounding_box, coarse) == 9).all()

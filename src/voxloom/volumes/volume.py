@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -290,13 +291,18 @@ class Volume:
         view = self._arrays.get(level)
         return self._arrays.setdefault(level, self._opened(level)) if view is None else view
 
+    def refresh(self) -> None:
+        """Open the arrays anew when they are read next: voxels that other processes wrote are then seen."""
+        self._arrays.clear()
+
     def read(
         self, box: Box, spacing: Sequence[float] | None = None, *, outside: Outside = "pad", fill: float = 0
     ) -> Array:
         """Return what lies in a box.
 
-        The nearest number of voxels that fill the box is read, from its lower corner on. They are copied
-        where they are voxels of a level, else sampled: labels by the nearest, images linearly.
+        The nearest number of voxels that fill the box is read, from its lower corner on; 51 for 50.5, as
+        a coarser level has. They are copied where they are voxels of a level, else sampled: labels by the
+        nearest, images linearly.
 
         Parameters
         ----------
@@ -319,8 +325,8 @@ class Volume:
         VolumeReadError
             If voxels cannot be read, or lie outside and that is refused; it names volume, level and voxels.
         """
-        steps = _point(spacing or self.levels[0].grid.spacing)
-        counts = [max(1, round(s / w)) for s, w in zip(box.size, steps, strict=True)]
+        steps = _point(self.levels[0].grid.spacing if spacing is None else spacing)
+        counts = [max(1, math.floor(s / w + 0.5 + _SLACK)) for s, w in zip(box.size, steps, strict=True)]
         spec = PatchSpec(shape=(counts[0], counts[1], counts[2]), spacing=steps)
         center = _point([low + size / 2 for low, size in zip(box.low, spec.size, strict=True)])
         how = Reading("nearest" if self.is_labels else "linear", outside, fill)

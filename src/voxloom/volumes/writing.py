@@ -194,7 +194,8 @@ def downsample(
     """Make the coarser levels, each of the one before, shard by shard: the mean, or of labels the mode.
 
     Memory holds two shards and a slab, however large the volume. What is there already is replaced, with
-    the same values if nothing has changed, so that a call that was cut off can be made again.
+    the same values if nothing has changed, so that a call that was cut off can be made again. What other
+    processes wrote before the call is seen.
 
     Parameters
     ----------
@@ -212,6 +213,7 @@ def downsample(
     VolumeReadError, SaveError
         If a shard cannot be read or written.
     """
+    volume.refresh()
     wanted = [(level, *each) for level in range(first, len(volume.levels)) for each in _shards(volume, level)]
     pending: PendingWrite | None = None
     before = first

@@ -42,6 +42,7 @@ def test_it_survives_a_file():
         ({"inputs": RAW | {"far": {"shape": [4, 8, 8], "spacing": [32, 16, 16]}}}, "of different shapes"),
         ({"inputs": {"raw": {"shape": [1, 1, 8], "spacing": [8, 8, 8]}}}, "2 or 3 axes"),
         ({"target": {"shape": [1, 16, 16], "spacing": [16, 8, 8]}}, "the same in both"),
+        ({"target": {"shape": [8, 11, 16], "spacing": [16, 8, 8]}}, "odd number of voxels.*10 or 12 along y"),
         ({"classes": []}, "at least one"),
         ({"drawing": {"kind": "often"}}, "random"),
         ({"split": {"train": [{"gt": "x"}]}}, "raw"),

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from pydantic import ValidationError
 
 from voxloom.errors import DataError
 from voxloom.loading import Batch
@@ -54,6 +55,11 @@ def test_what_is_unknown_counts_for_nothing(batch, exclusive):
     zeros = torch.zeros_like(batch["labels"])
     nothing = replace(batch, fields={**batch.fields, "labels_known": zeros, "labels": zeros})
     assert float(loss_of(made, nothing).detach()) == 0
+
+
+def test_a_loss_without_any_term_is_refused():
+    with pytest.raises(ValidationError, match="both 0"):
+        SegmentationLoss(cross_entropy_weight=0, dice_weight=0)
 
 
 def test_a_class_that_is_unknown_gets_no_gradient(batch):

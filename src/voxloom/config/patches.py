@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -10,7 +10,7 @@ from pydantic import Field as Setting
 from pydantic import field_validator, model_validator
 
 from voxloom.component import Component
-from voxloom.geometry import PatchSpec
+from voxloom.geometry import AXES, PatchSpec
 from voxloom.transforms import PatchValues, SpatialAugment
 from voxloom.volumes.classes import Classes
 
@@ -113,6 +113,7 @@ class SegmentationData(Component):
                 f"inputs {spec.shape} and target {target.shape}: expected 2 or 3 axes of more than one "
                 "voxel, the same in both"
             )
+        _refuse_odd(spec.shape, target.shape)
         return self
 
     @property
@@ -141,3 +142,13 @@ class SegmentationData(Component):
         if isinstance(self.augment, SpatialAugment):
             return self.augment
         return SpatialAugment() if self.augment else None
+
+
+def _refuse_odd(read: Sequence[int], told: Sequence[int]) -> None:
+    """Refuse a target that cannot lie in the middle of what is seen: its labels would be shifted."""
+    for axis, n, t in zip(AXES, read, told, strict=True):
+        if (n - t) % 2:
+            raise ValueError(
+                f"target {tuple(told)} in inputs {tuple(read)}: an odd number of voxels less along {axis}, "
+                f"so it would lie half a voxel beside those of the image. Take {t - 1} or {t + 1} along {axis}"
+            )

@@ -96,8 +96,8 @@ def soft_dice(probability_BCS: Tensor, positive: Tensor, known: Tensor, *, smoot
     positive, known
         (B, C, S).
     smooth
-        Voxels added to the overlap and to what is compared, so that a class that is absent costs
-        nothing where nothing is predicted.
+        Voxels added to the overlap and to what is compared. Of a class that is absent this is all of
+        the overlap: it costs ``1 - smooth / (smooth + sum of p)``.
 
     Examples
     --------
@@ -105,6 +105,15 @@ def soft_dice(probability_BCS: Tensor, positive: Tensor, known: Tensor, *, smoot
     >>> present = torch.tensor([[[True, True, False, False]]])
     >>> soft_dice(present.float(), present, known, smooth=1.0).item()
     0.0
+
+    A class that is absent costs nothing where nothing at all is predicted, and soon nearly 1, where
+    hardly a gradient is left: here at a probability of 0.001 in each of 64 x 64 x 64 voxels. Cross
+    entropy is what such a patch teaches.
+
+    >>> known = torch.ones(1, 1, 64**3, dtype=torch.bool)
+    >>> absent = soft_dice(torch.full((1, 1, 64**3), 0.001), ~known, known, smooth=1.0)
+    >>> round(absent.item(), 3)
+    0.996
     """
     p = torch.where(known, probability_BCS.float(), 0.0).flatten(2)
     t = (positive & known).float().flatten(2)

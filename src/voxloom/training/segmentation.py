@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 import numpy as np
 import torch
 from pydantic import Field as Setting
+from pydantic import model_validator
 from torch import Tensor
 
 from voxloom.component import Component
@@ -51,7 +52,16 @@ class SegmentationLoss(Component):
     """How often a voxel of a class counts in the cross entropy against one that is none, by name, others
     once; "balanced": absent over present voxels of the volumes to learn from, 100 at most."""
     dice_smooth: Annotated[float, Setting(gt=0)] = 1.0
-    """Voxels added to overlap and extent in Dice, so that a class that is absent can be right."""
+    """Voxels added to overlap and extent in Dice. A class that is absent costs little only where its
+    probabilities sum to much less than this; otherwise it costs about 1, with almost no gradient."""
+
+    @model_validator(mode="after")
+    def _is_something(self) -> Self:
+        if not (self.cross_entropy_weight or self.dice_weight):
+            raise ValueError(
+                "cross_entropy_weight and dice_weight are both 0: nothing is left to learn. Set one above 0"
+            )
+        return self
 
 
 class SegmentationPatches(Component):

@@ -178,6 +178,19 @@ def test_a_volume_of_another_unit_is_not_predicted(data, predict, tmp_path):
     assert predict(data / "1/em.zarr", "--spacing", 8, 8, 8).code == 0
 
 
+def test_a_unit_that_is_missing_is_stated(data, call, train, predict, tmp_path):
+    no_unit(data)
+    volume, split = data / "1/em.zarr", data / "split.csv"
+    failed = call("inspect", volume)
+    assert "em.zarr: axis z has no unit. State it: --unit nanometer" in failed.err
+    unit = ("--unit", "nanometer")
+    assert call("inspect", volume, *unit, "--preview", tmp_path / "p.png").code == 0
+    assert call("inspect", split, *unit).code == 0
+    assert call("pack", split, tmp_path / "packed", *unit).code == 0
+    assert predict(volume, *unit).code == 0
+    assert train(split, "--set", "segmentation_data.unit=nanometer").code == 0
+
+
 def test_volumes_smaller_than_a_patch_and_of_one_plane(data, train, predict):
     raw = np.random.default_rng(0).integers(0, 255, (3, 20, 5)).astype(np.uint8)
     shutil.rmtree(data / "1")

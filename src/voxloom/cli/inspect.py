@@ -33,6 +33,7 @@ def _place(ctx: click.Context, param: click.Parameter, value: str) -> Path | str
 )  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="Print everything as JSON.")
 @layout_option("PATH")
+@click.option("--unit", help="Taken where a volume names no unit of length, for instance nanometer.")
 def command(path: Path, preview: Path | None, raw: str | None, **given: Any) -> None:
     """Say what PATH holds: a store, a folder of images or of class folders, a table, a split of volumes.
 
@@ -54,15 +55,16 @@ def command(path: Path, preview: Path | None, raw: str | None, **given: Any) -> 
     from voxloom.sources.split_rows import is_volume_split
 
     samples, as_json, layout = given["samples"], given["as_json"], given["layout"]
+    stated = {"unit": given["unit"]} if given["unit"] else {}
     if is_volume_split(path):
         if preview is not None:
             raise click.BadParameter("a split of volumes has no contact sheet.", param_hint="--preview")
-        _verify(path, as_json=as_json)
+        _verify(path, stated, as_json=as_json)
         return
     if preview is not None and preview.suffix.lower() != ".png":  # said before minutes of work
         raise click.BadParameter(f"{preview}: expected a name that ends in .png.", param_hint="--preview")
     if not isinstance(path, Path) or any((path / name).is_file() for name in _OF_VOLUMES):
-        _inspect_volume(str(path), preview, raw, as_json=as_json)
+        _inspect_volume(str(path), preview, raw, as_json=as_json, **stated)
         return
     if raw is not None:
         raise click.BadParameter(f"{path} is no volume, so there are no labels to draw.", param_hint="--raw")
@@ -76,11 +78,11 @@ def command(path: Path, preview: Path | None, raw: str | None, **given: Any) -> 
         _draw(source, preview, samples, quiet=as_json)
 
 
-def _verify(path: Path, *, as_json: bool) -> None:
+def _verify(path: Path, stated: dict[str, Any], *, as_json: bool) -> None:
     """Look at each dataset of a split of volumes; fail where one cannot be used."""
     from voxloom.sources.volume_split import VolumeSplit
 
-    report = VolumeSplit.from_csv(path).verify()
+    report = VolumeSplit.from_csv(path).verify(**stated)
     click.echo(json.dumps(report.facts(), indent=2, ensure_ascii=False) if as_json else str(report))
     if report.problems:
         sys.exit(1)
@@ -100,15 +102,17 @@ def _draw(source: Any, preview: Path, samples: int, *, quiet: bool) -> None:
         click.echo(f"Contact sheet: {preview}")
 
 
-def _inspect_volume(path: str, preview: Path | None, raw: str | None, *, as_json: bool) -> None:
+def _inspect_volume(
+    path: str, preview: Path | None, raw: str | None, *, as_json: bool, unit: str | None = None
+) -> None:
     from voxloom.jobs.volume_inspection import inspect_volume, volume_listing
     from voxloom.jobs.volume_preview import middle_slices
     from voxloom.sources import write_png
 
-    found = inspect_volume(path)
+    found = inspect_volume(path, unit=unit)
     click.echo(_json(found) if as_json else volume_listing(found))
     if preview is not None:
-        write_png(preview, middle_slices(path, raw=raw).transpose(2, 0, 1))
+        write_png(preview, middle_slices(path, raw=raw, unit=unit).transpose(2, 0, 1))
         if not as_json:
             click.echo(f"Middle slices: {preview}")
 

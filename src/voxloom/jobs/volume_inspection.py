@@ -59,8 +59,15 @@ class VolumeFacts(Component):
     """The label images below it."""
 
 
-def inspect_volume(path: str | os.PathLike[str]) -> VolumeFacts:
+def inspect_volume(path: str | os.PathLike[str], *, unit: str | None = None) -> VolumeFacts:
     """Say what a volume is, with the label images below it.
+
+    Parameters
+    ----------
+    path
+        A folder or a URL.
+    unit
+        As `Volume.open` takes it.
 
     Raises
     ------
@@ -77,7 +84,7 @@ def inspect_volume(path: str | os.PathLike[str]) -> VolumeFacts:
     >>> inspect_volume(path).levels[0].shape
     (64, 128, 128)
     """
-    volume = Volume.open(path)
+    volume = Volume.open(path, unit=unit)
     return _facts(volume, tuple(_facts(volume.label(name)) for name in volume.label_names))
 
 

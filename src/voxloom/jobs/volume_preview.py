@@ -27,7 +27,7 @@ _COLOURS = 64  # label ids beyond share their colours
 Picture = npt.NDArray[np.uint8]
 
 
-def middle_slices(path: str, *, raw: str | None = None, size: int = 320) -> Picture:
+def middle_slices(path: str, *, raw: str | None = None, size: int = 320, unit: str | None = None) -> Picture:
     """Draw the slices through the middle of a volume, across z, y and x, a row each.
 
     The image stands first, then it is drawn again under each label image; where there are several
@@ -41,6 +41,8 @@ def middle_slices(path: str, *, raw: str | None = None, size: int = 320) -> Pict
         Path of an image to draw below labels, in the place of the volume's own first channel.
     size
         Pixels along the longest side of the volume; the level that fits is read.
+    unit
+        As `Volume.open` takes it.
 
     Returns
     -------
@@ -52,7 +54,7 @@ def middle_slices(path: str, *, raw: str | None = None, size: int = 320) -> Pict
     MissingDataError, VolumeMetadataError, VolumeReadError
         If it cannot be opened or read.
     """
-    volume = Volume.open(path)
+    volume = Volume.open(path, unit=unit)
     ground = Volume.open(raw) if raw is not None else _raw_of(volume)
     box = volume.bounding_box
     step = max(max(box.size) / size, min(volume.levels[0].grid.spacing))

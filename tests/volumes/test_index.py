@@ -103,6 +103,50 @@ def test_data_that_change_are_counted_again(tmp_path):
     assert class_index(labels, CLASSES).cells["mito"].total == 0
 
 
+@pytest.mark.parametrize("shape", [(160, 160, 16), (16, 16, 16)])
+def test_labels_that_are_written_are_counted_again(tmp_path, shape):
+    """Many folders of chunks, and none that a new chunk would change."""
+    mask = np.zeros(shape, np.uint8)
+    mask[0, 0, 0] = mask[-1, -1, -1] = 1
+    labels = opened(tmp_path / "crop", {"mito": mask}, chunk=(16, 16, 16))
+    assert class_index(labels, CLASSES).cells["mito"].total == 2
+    (volume,) = labels.volumes
+    volume.write(volume.bounding_box, np.ones(shape, np.uint8))
+    assert class_index(labels, CLASSES).cells["mito"].total == np.prod(shape)
+
+
+def test_a_chunk_that_is_overwritten_in_place_is_counted_again(tmp_path):
+    labels = opened(tmp_path / "one", {"mito": np.zeros((16, 16, 16), np.uint8)})
+    opened(tmp_path / "two", {"mito": np.ones((16, 16, 16), np.uint8)})
+    assert class_index(labels, CLASSES).cells["mito"].total == 0
+    chunk = Path("mito", "s0", "c", "0", "0", "0")
+    (tmp_path / "one" / chunk).parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path / "one" / chunk).write_bytes((tmp_path / "two" / chunk).read_bytes())
+    assert class_index(Labels.open(str(tmp_path / "one" / "[mito]")), CLASSES).cells["mito"].total == 4096
+
+
+def test_what_is_kept_is_counted_again_on_demand(tmp_path, monkeypatch):
+    labels = opened(tmp_path / "crop", masks())
+    monkeypatch.setattr(index_cache, "_changed", lambda *_: "")  # as in object storage
+    class_index(labels, CLASSES)
+    volume = labels.volumes[0]
+    volume.write(volume.bounding_box, np.zeros(volume.shape, np.uint8))
+    assert class_index(labels, CLASSES).cells["mito"].total
+    assert class_index(labels, CLASSES, refresh=True).cells["mito"].total == 0
+    assert class_index(labels, CLASSES).cells["mito"].total == 0
+
+
+@pytest.mark.parametrize("octant", list(np.ndindex(2, 2, 2)))
+def test_large_chunks_do_not_hide_what_the_others_hold(tmp_path, octant):
+    """A level of 8 chunks, each larger than what is counted: one is full."""
+    mask = np.zeros((64, 64, 64), np.uint8)
+    mask[tuple(slice(32 * o, 32 * o + 32) for o in octant)] = 1
+    labels = opened(tmp_path / "crop", {"mito": mask}, chunk=(32, 32, 32))
+    cells = class_index(labels, CLASSES, most=20_000).cells["mito"]
+    assert cells.counted <= 20_000
+    assert cells.positive / cells.volume == pytest.approx(1 / 8)
+
+
 def test_a_coarse_level_is_enough(tmp_path):
     arrays = masks((32, 64, 64))
     labels = opened(tmp_path / "crop", arrays, levels=3)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import logging
 import math
+from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -14,7 +16,7 @@ from voxloom.errors import ConfigError
 from voxloom.geometry import Grid, PatchSpec
 from voxloom.sample import Array
 from voxloom.seeding import rng_for
-from voxloom.volumes.bits import Mark, begin_bits
+from voxloom.volumes.bits import Mark, PendingBits, begin_bits
 from voxloom.volumes.class_cells import ClassCells, ClassIndex
 from voxloom.volumes.classes import Classes
 from voxloom.volumes.description import Level
@@ -29,21 +31,25 @@ MOST = 1 << 23  # voxels of a volume that are counted: 8 million, a cube of 203
 _CELLS = 4096  # of a volume: hundreds of datasets fit in memory
 _AT_ONCE = 1 << 21  # voxels that are read at once
 _THREADS = 4
+_CHUNKS = 64  # of a volume that are looked into at least: a chunk alone tells little about the others
 
 Corner = tuple[int, int, int]
 Counts = npt.NDArray[np.int64]
 
 
-def class_index(labels: Labels | None, classes: Classes, *, most: int = MOST) -> ClassIndex:
+def class_index(
+    labels: Labels | None, classes: Classes, *, most: int = MOST, refresh: bool = False
+) -> ClassIndex:
     """Return where the classes of one dataset lie.
 
     Each label volume is counted at its finest level of at most `most` voxels. Where even the coarsest
-    has more, chunks of it are chosen at random, about as many voxels. A class so thin that a level has
-    lost it counts as absent there: raise `most` then.
+    has more, parts of its chunks are chosen at random all over it, about as many voxels. A class so
+    thin that a level has lost it counts as absent there: raise `most` then.
 
     The counts are kept below ``VOXLOOM_CACHE``, or the platform's cache folder, in a small file that
-    is keyed by the volumes' paths, metadata and (local files) times of change: a second call reads no
-    voxel. Nothing is written beside the data.
+    is keyed by the volumes' paths, metadata and (local files) the times and sizes of the chunks: a second
+    call reads no voxel. Nothing is written beside the data. That labels in object storage have changed
+    is not noticed: count them with `refresh`, or delete the folder ``classes`` of the cache.
 
     Parameters
     ----------
@@ -52,7 +58,9 @@ def class_index(labels: Labels | None, classes: Classes, *, most: int = MOST) ->
     classes
         Which classes are of interest.
     most
-        Voxels to count in each volume, at most.
+        Voxels to count in each volume, about.
+    refresh
+        Count again, whatever is kept.
 
     Raises
     ------
@@ -76,15 +84,17 @@ def class_index(labels: Labels | None, classes: Classes, *, most: int = MOST) ->
         raise ConfigError(f"counting at most {most} voxels of a volume: expected at least 1")
     cells: dict[str, ClassCells] = {}
     for marks in _alike([] if labels is None else labels.marks(classes)):
-        cells |= _kept(marks, classes, most)
+        cells |= _kept(marks, classes, most, refresh=refresh)
     ordered = {name: cells[name] for name in classes.all_names if name in cells}
     return ClassIndex(ordered)
 
 
-def class_indexes(labels: Iterable[Labels | None], classes: Classes, *, most: int = MOST) -> list[ClassIndex]:
+def class_indexes(
+    labels: Iterable[Labels | None], classes: Classes, *, most: int = MOST, refresh: bool = False
+) -> list[ClassIndex]:
     """Return where the classes of many datasets lie, some counted at the same time."""
     with ThreadPoolExecutor(_THREADS) as pool:
-        return list(pool.map(lambda each: class_index(each, classes, most=most), labels))
+        return list(pool.map(lambda each: class_index(each, classes, most=most, refresh=refresh), labels))
 
 
 def _alike(marks: Sequence[Mark]) -> list[list[Mark]]:
@@ -95,13 +105,13 @@ def _alike(marks: Sequence[Mark]) -> list[list[Mark]]:
     return list(groups.values())
 
 
-def _kept(marks: Sequence[Mark], classes: Classes, most: int) -> dict[str, ClassCells]:
+def _kept(marks: Sequence[Mark], classes: Classes, most: int, *, refresh: bool) -> dict[str, ClassCells]:
     """Return the counts as they were kept, or count."""
     known = int(np.bitwise_or.reduce([mark.known for mark in marks]))
     names = [name for bit, name in enumerate(classes.all_names) if known >> bit & 1]
     number = _level_for(marks[0].volume.levels, most)
     key = key_of(marks, number, [*classes.all_names, str(most)])
-    found = load(key)
+    found = None if refresh else load(key)
     if found is None:
         level = marks[0].volume.levels[number]
         logger.info("counting %s in %s, level %d", ", ".join(names), marks[0].volume.path, number)
@@ -124,10 +134,7 @@ def _counted(marks: Sequence[Mark], level: Level, *, classes: Classes, most: int
     bits = [bit for bit in range(len(classes.all_names)) if any(mark.known >> bit & 1 for mark in marks)]
     counts = np.zeros((len(bits), math.prod(grid.shape)), np.int64)
     looked = 0
-    for start, shape in _blocks(level, most):
-        spec = PatchSpec(shape=shape, spacing=level.grid.spacing)
-        middle = [s + (n - 1) / 2 for s, n in zip(start, shape, strict=True)]
-        found = begin_bits(marks, spec, level.grid.world(middle), dtype=classes.reading_dtype).result()
+    for start, shape, found in _read(marks, level, _blocks(level, most), classes.reading_dtype):
         _add(counts, found, bits=bits, cell=_cell_numbers(start, shape, edge, grid.shape))
         looked += found.size
     volume = math.prod(level.grid.box.size)
@@ -135,6 +142,26 @@ def _counted(marks: Sequence[Mark], level: Level, *, classes: Classes, most: int
         classes.all_names[bit]: ClassCells(grid, np.flatnonzero(row), row[row > 0], looked, volume)
         for bit, row in zip(bits, counts, strict=True)
     }
+
+
+def _read(
+    marks: Sequence[Mark], level: Level, blocks: Iterable[tuple[Corner, Corner]], dtype: np.dtype[Any]
+) -> Iterator[tuple[Corner, Corner, Array]]:
+    """Yield blocks with the bits of their voxels; the next ones are in flight meanwhile."""
+    in_flight: deque[tuple[Corner, Corner, PendingBits]] = deque()
+    waiting = 0
+    for start, shape in blocks:
+        spec = PatchSpec(shape=shape, spacing=level.grid.spacing)
+        middle = [s + (n - 1) / 2 for s, n in zip(start, shape, strict=True)]
+        pending = begin_bits(marks, spec, level.grid.world(middle), dtype=dtype)
+        in_flight.append((start, shape, pending))
+        waiting += math.prod(shape)
+        while waiting > _AT_ONCE:
+            start, shape, pending = in_flight.popleft()
+            waiting -= math.prod(shape)
+            yield start, shape, pending.result()
+    for start, shape, pending in in_flight:
+        yield start, shape, pending.result()
 
 
 def _add(counts: Counts, found: Array, *, bits: Sequence[int], cell: Counts) -> None:
@@ -166,19 +193,40 @@ def _cells(grid: Grid, edge: int) -> Grid:
 
 
 def _blocks(level: Level, most: int) -> Iterator[tuple[Corner, Corner]]:
-    """Yield first voxel and shape of what is read: all of a level in slabs, or chunks chosen at random."""
+    """Yield first voxel and shape of what is read: all of a level in slabs, or parts of chunks."""
     shape = level.grid.shape
-    if math.prod(shape) <= most:
-        depth = max(1, _AT_ONCE // (shape[1] * shape[2]))
-        depth = max(depth // level.chunk[0], 1) * level.chunk[0]
-        for start in range(0, shape[0], depth):
-            yield (start, 0, 0), (min(depth, shape[0] - start), shape[1], shape[2])
+    if math.prod(shape) > most:
+        yield from _parts(shape, level.chunk, most)
         return
-    chunks = [-(-n // c) for n, c in zip(shape, level.chunk, strict=True)]
-    number = max(1, most // math.prod(level.chunk))
+    depth = max(1, _AT_ONCE // (shape[1] * shape[2]))
+    depth = max(depth // level.chunk[0], 1) * level.chunk[0]
+    for start in range(0, shape[0], depth):
+        yield (start, 0, 0), (min(depth, shape[0] - start), shape[1], shape[2])
+
+
+def _parts(shape: Corner, chunk: Corner, most: int) -> Iterator[tuple[Corner, Corner]]:
+    """Yield parts of chunks all over a level, each at a random place in its chunk."""
+    chunks = [-(-n // c) for n, c in zip(shape, chunk, strict=True)]
+    total = math.prod(chunks)
+    number = min(total, max(_CHUNKS, most // math.prod(chunk)))
+    logger.info("%s voxels are too many to count: parts of %d of %d chunks are", shape, number, total)
+    extents = _part(chunk, max(1, most // number))
     rng = rng_for(0, "chunks", *shape)  # the same each time: what is kept is what would be counted again
-    for place in np.unique(rng.integers(0, chunks, (number, 3)), axis=0).tolist():
-        z, y, x = (p * c for p, c in zip(place, level.chunk, strict=True))
-        extents = (min(c, n - s) for s, c, n in zip((z, y, x), level.chunk, shape, strict=True))
-        depth, height, width = extents
-        yield (z, y, x), (depth, height, width)
+    # the chunks in a row are cut into as many stretches, and each has one: no region is left out
+    chosen = np.minimum((np.arange(number) + rng.random(number)) * (total / number), total - 1).astype(int)
+    for place in np.stack(np.unravel_index(chosen, chunks), 1).tolist():
+        start, part = [], []
+        for p, c, n, extent in zip(place, chunk, shape, extents, strict=True):
+            held = min(c, n - p * c)
+            part.append(min(extent, held))
+            start.append(p * c + int(rng.integers(held - part[-1] + 1)))
+        yield (start[0], start[1], start[2]), (part[0], part[1], part[2])
+
+
+def _part(chunk: Corner, most: int) -> Corner:
+    """Return the shape of a part of a chunk of at most so many voxels, as much a cube as can be."""
+    part = list(chunk)
+    while math.prod(part) > most:
+        axis = part.index(max(part))
+        part[axis] = -(-part[axis] // 2)
+    return part[0], part[1], part[2]

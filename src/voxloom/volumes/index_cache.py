@@ -11,8 +11,10 @@ import sys
 import tempfile
 import threading
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -29,8 +31,8 @@ __all__ = ["cache_folder", "key_of", "load", "save"]
 
 logger = logging.getLogger(__name__)
 
-_FORMAT = 1  # of the files and of the way of counting; files of another are not found
-_FOLDERS = 64  # looked at for their time of change, of each array
+_FORMAT = 2  # of the files and of the way of counting; files of another are not found
+_ENTRIES = 1 << 14  # files and folders of an array whose times and sizes are looked at; more than is counted
 _one_writer = threading.Lock()  # of this process: its threads would share a temporary file
 
 Key = str
@@ -147,25 +149,31 @@ def _point(values: Sequence[float]) -> Point:
     return (z, y, x)
 
 
-def _changed(volume: Volume, level: int) -> int:
-    """Return when a local array was last changed, in ns; 0 for what lies elsewhere.
+def _changed(volume: Volume, level: int) -> str:
+    """Return what changes when a local array does; nothing for what lies elsewhere.
 
-    A chunk that is written takes the place of another, which changes the folder that holds it.
+    Chunks may be replaced by others, which changes the folder, or overwritten in place, which does not.
     """
     if volume.place.scheme != "file":
-        return 0
-    root = Path(volume.place.join(volume.levels[level].path).path)
-    files = [root / name for name in ("zarr.json", ".zarray", "attributes.json")]
-    folders = _folders(root)
-    return max((path.stat().st_mtime_ns for path in [*files, *folders] if path.exists()), default=0)
+        return ""
+    listed = islice(_entries(Path(volume.place.join(volume.levels[level].path).path)), _ENTRIES)
+    return hashlib.blake2b(json.dumps(list(listed)).encode(), digest_size=20).hexdigest()
 
 
-def _folders(root: Path) -> list[Path]:
-    """Return a folder and those below it, nearest first, some of them where there are many."""
-    found = [root]
-    for folder in found:
-        if len(found) >= _FOLDERS or not folder.is_dir():
-            break
+def _entries(root: Path) -> Iterator[tuple[str, int, int]]:
+    """Yield name, time of change in ns, and size of all files and folders, the nearest first."""
+    folders = deque([root])
+    while folders:
+        folder = folders.popleft()
+        if not folder.is_dir():
+            continue
         with os.scandir(folder) as entries:
-            found += sorted(Path(each.path) for each in entries if each.is_dir())
-    return found[:_FOLDERS]
+            listed = sorted(entries, key=lambda entry: entry.name)
+        for entry in listed:
+            try:
+                told = entry.stat()
+            except FileNotFoundError:  # it was a writer's temporary file
+                continue
+            if entry.is_dir():
+                folders.append(Path(entry.path))
+            yield os.path.relpath(entry.path, root), told.st_mtime_ns, told.st_size

@@ -15,7 +15,7 @@ from voxloom.geometry import Grid
 from voxloom.volumes.layout import VolumeLayout
 from voxloom.volumes.ome import Axis, Multiscale, StoredLevel, parse, parse_labels
 from voxloom.volumes.ome_write import render, render_labels
-from voxloom.volumes.place import Place, begin_reads, finish_reads
+from voxloom.volumes.place import Place, begin_reads, finish_reads, same_or_inside
 from voxloom.volumes.saving import claimed, names_in, refuse_read_only, remove_all, write_json
 from voxloom.volumes.transforms import Placement
 
@@ -143,6 +143,11 @@ def create_labels(
     levels = min(_levels_below(Place.of(image), layout), layout.most_levels(shape))
     layout = layout.model_copy(update={"levels": layout.levels or levels})
     labels = Place.of(image).join("labels")
+    if same_or_inside(Place.of(image), labels.join(name)):
+        raise OutputExistsError(
+            f"{labels.join(name)}: a link that leads to the image {image} itself. Remove the link, or take "
+            "another name."
+        )
     files = _Files.of(name, shape, layout, source="../../")
     _create(labels.join(name), files, overwrite=overwrite, resume=resume)
     with claimed(labels, _LISTING):

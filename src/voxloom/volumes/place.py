@@ -15,7 +15,7 @@ from voxloom.errors import DataError, VolumeMetadataError, VolumeReadError
 from voxloom.volumes import engine
 from voxloom.volumes.engine import ts
 
-__all__ = ["Place", "begin_reads", "finish_reads"]
+__all__ = ["Place", "begin_reads", "finish_reads", "same_or_inside"]
 
 
 @dataclass(frozen=True)
@@ -137,6 +137,39 @@ class Place:
             return sorted(p.name for p in folder.iterdir()) if folder.is_dir() else []
         keys = engine.finish(_opened(self).list(), lambda: f"{self}: listing it")
         return sorted({key.decode().split("/")[0] for key in keys})
+
+
+def same_or_inside(one: Place, other: Place) -> bool:
+    """Return whether a place is another one, or lies below it: what replaces the other would destroy it.
+
+    Of files, links are followed and folders compared as the system knows them, so that neither a link,
+    nor a second mount, nor another case of letters hides that two are one.
+
+    Examples
+    --------
+    >>> raw = Place.of("s3://bucket/em/raw.zarr")
+    >>> same_or_inside(raw.join("labels", "mito"), raw), same_or_inside(raw, raw.join("labels"))
+    (True, False)
+    >>> same_or_inside(Place.of("s3://bucket/em//raw.zarr"), raw), same_or_inside(Place.of("/em"), raw)
+    (True, False)
+    """
+    if one.scheme == other.scheme == "file":
+        return _is_below(Path(one.path).resolve(), Path(other.path).resolve())
+    if (one.scheme, one.host.lower()) != (other.scheme, other.host.lower()):
+        return False
+    here, there = (f"{posixpath.normpath(f'/{place.path}')}/".replace("//", "/") for place in (one, other))
+    return here.startswith(there)
+
+
+def _is_below(path: Path, folder: Path) -> bool:
+    return any(each == folder or _is_one(each, folder) for each in (path, *path.parents))
+
+
+def _is_one(one: Path, other: Path) -> bool:
+    try:
+        return one.samefile(other)
+    except OSError:  # one is not there yet, or may not be looked at
+        return False
 
 
 Reads = list[tuple[Place, str, Any]]

@@ -1,5 +1,7 @@
 """What a person does with volumes in S3 and GCS: write them, train patches from them, pack them, predict."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -13,7 +15,7 @@ from voxloom.loading import Loader, Order
 from voxloom.sources.locations import Random, centers_of
 from voxloom.sources.patches import PatchSource
 from voxloom.sources.volume_split import VolumeSplit
-from voxloom.testing.segmentation import write_split
+from voxloom.testing.segmentation import small_segmentation, write_split
 from voxloom.testing.volumes import phantom
 from voxloom.volumes import Classes, Volume, VolumeLayout, create_labels
 
@@ -113,3 +115,9 @@ def test_a_prediction_in_a_bucket(bucket, local, upload, tmp_path):
     made = Volume.open(output)
     np.testing.assert_array_equal(made.read(made.bounding_box), raw.read(raw.bounding_box))
     assert predict_volume(half, raw, output, options=options).done == 0
+
+
+def test_a_configuration_names_a_split_by_its_url():
+    for text in ("s3://bucket/a//split.csv", "split.csv"):
+        found = small_segmentation(text, "run").segmentation_data.split
+        assert (str(found), isinstance(found, Path)) == (text, "://" not in text)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from voxloom.errors import SchemaError, VolumeMetadataError
 from voxloom.geometry import Box
+from voxloom.registry import did_you_mean
 from voxloom.volumes.classes import Classes
 from voxloom.volumes.labels import Labels
 from voxloom.volumes.units import differ_as_units
@@ -47,7 +48,12 @@ def check_dataset(dataset: Dataset, classes: Classes | None = None) -> None:
     if dataset.labels is None:
         return
     if classes is not None and not dataset.labels.annotated & set(classes.all_names):
-        raise SchemaError(f"none of the classes {', '.join(classes.all_names)} is annotated in its labels")
+        there = sorted(dataset.labels.annotated)
+        told = f", which tell about {', '.join(there)}" if there else ""
+        raise SchemaError(
+            f"none of the classes {', '.join(classes.all_names)} is annotated in its labels{told}."
+            f"{did_you_mean(classes.names[0], there)}"
+        )
     for volume in dataset.labels.volumes:
         if volume.dtype.kind not in "iub":
             raise SchemaError(

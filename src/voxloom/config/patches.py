@@ -6,17 +6,25 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
+from pydantic import BeforeValidator, field_validator, model_validator
 from pydantic import Field as Setting
-from pydantic import field_validator, model_validator
 
 from voxloom.component import Component
 from voxloom.geometry import AXES, PatchSpec
 from voxloom.transforms import PatchValues, SpatialAugment
 from voxloom.volumes.classes import Classes
 
-__all__ = ["Drawing", "SegmentationData", "SplitEntry"]
+__all__ = ["Drawing", "PathOrUrl", "SegmentationData", "SplitEntry"]
 
 Positive = Annotated[int, Setting(gt=0)]
+
+
+def _path_or_url(given: Any) -> Any:
+    return Path(given) if isinstance(given, str) and "://" not in given else given
+
+
+PathOrUrl = Annotated[Path | str, BeforeValidator(_path_or_url)]
+"""A URL stays as it is: a path would make one slash of two."""
 
 
 class SplitEntry(Component):
@@ -50,7 +58,7 @@ class Drawing(Component):
 class SegmentationData(Component):
     """Volumes, patches and classes of a segmentation."""
 
-    split: Path | str | Mapping[str, tuple[SplitEntry, ...]]
+    split: PathOrUrl | Mapping[str, tuple[SplitEntry, ...]]
     """Path or URL of a CSV (split, raw, gt), or the same here:
     {"train": [{"raw": path, "gt": path}], "validate": [...]}."""
     inputs: Mapping[str, PatchSpec]
@@ -79,11 +87,6 @@ class SegmentationData(Component):
     """Unit of volumes whose metadata tell none, for instance "nanometer"."""
     on_error: Literal["raise", "skip"] = "raise"
     """What to do with a dataset that cannot be read: stop with its row, or leave it out and tell."""
-
-    @field_validator("split", mode="before")
-    @classmethod
-    def _path_or_url(cls, given: Any) -> Any:
-        return Path(given) if isinstance(given, str) and "://" not in given else given
 
     @field_validator("classes", mode="before")
     @classmethod
@@ -150,5 +153,5 @@ def _refuse_odd(read: Sequence[int], told: Sequence[int]) -> None:
         if (n - t) % 2:
             raise ValueError(
                 f"target {tuple(told)} in inputs {tuple(read)}: an odd number of voxels less along {axis}, "
-                f"so it would lie half a voxel beside those of the image. Take {t - 1} or {t + 1} along {axis}"
+                f"so it would lie half a voxel aside of the image. Take {t - 1} or {t + 1} along {axis}"
             )

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Annotated, Literal, Self
 
 from pydantic import Field as Setting
 from pydantic import model_validator
 
 from voxloom.component import Component
-from voxloom.config.patches import SplitEntry
+from voxloom.config.patches import PathOrUrl, SplitEntry
 from voxloom.errors import ConfigError
 from voxloom.geometry import AXES, PatchSpec
 from voxloom.transforms import SpatialAugment
@@ -31,9 +30,9 @@ class VolumeData(Component):
     (1, 64, 64)
     """
 
-    split: Path | Mapping[str, tuple[SplitEntry, ...]] | None = None
-    """A CSV (split, raw; for pairs split, condition as raw, target as gt), or the same here: {"train":
-    [{"raw": path}], "validate": [...]}, for pairs with {"raw": {"condition": path, "target": path}}.
+    split: PathOrUrl | Mapping[str, tuple[SplitEntry, ...]] | None = None
+    """Path or URL of a CSV (split, raw; for pairs split, condition as raw, target as gt), or the same
+    here: {"train": [{"raw": path}], "validate": [...]}, for pairs with {"raw": {"condition": path, "target": path}}.
     null: `data_base_dir` is a volume, or holds one named as each side; its far end validates."""
     spacing: tuple[Length, Length, Length] | None = None
     """Distance of a patch's voxels along z, y, x in nm; null: that of the first volume's finest level."""

@@ -72,7 +72,7 @@ def paths_of(row: SplitRow) -> Mapping[str, str]:
 def _written(config: Config, kind: Kind) -> Sequence[SplitRow]:
     layout, split = config.layout, config.volume_data.split
     split = _split_at(layout.data_base_dir) if split is None else split
-    if isinstance(split, Path):
+    if isinstance(split, Path | str):
         return rows_from_csv(split)
     if split is not None:
         return rows_from_dict({part: [e.model_dump() for e in given] for part, given in split.items()})

@@ -113,7 +113,9 @@ def _require(path: str | Path) -> None:
         return
     if near := near_name(path):
         raise MissingDataError(f"{path}: no such file or folder.{near}")
-    raise MissingDataError(f"{path}: no such file or folder. Expected a store, images, a table, tars or a volume.")
+    raise MissingDataError(
+        f"{path}: no such file or folder. Expected a store, images, a table, tars or a volume."
+    )
 
 
 def _folders(options: SourceOptions) -> Source:

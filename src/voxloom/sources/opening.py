@@ -94,7 +94,9 @@ def open_source(
         raise ConfigError(f"fields={dict(fields)} with layout {layout!r}: fields name the folders of pairs.")
     if not os.path.exists(path):  # Path.exists raises on names that are too long
         told = str(path) if len(str(path)) <= _SHOWN else f"{str(path)[:_SHOWN]}..."
-        raise MissingDataError(f"{told}: no such file or folder. Expected a store, images, a table, tars or a volume.")
+        raise MissingDataError(
+            f"{told}: no such file or folder. Expected a store, images, a table, tars or a volume."
+        )
     found = ("pairs" if fields is not None else _looked_up(path)) if layout == "auto" else layout
     if verify and found != "store":
         raise ConfigError(f"{path} is no store, and verify checks the digests of a store alone.")

@@ -16,6 +16,17 @@ def test_a_name_is_averaged_over_the_steps_that_tell_it():
     assert Means().values() == {}
 
 
+def test_a_batch_counts_as_often_as_it_knows_samples():
+    means = Means()
+    means.add(scalars(loss=4.0, late=1.0), torch.tensor(3))
+    means.add(scalars(loss=0.0), torch.tensor(0))
+    means.add(scalars(loss=8.0), torch.tensor(1))
+    assert means.values() == {"loss": 5.0, "late": 1.0}
+    unknown = Means()
+    unknown.add(scalars(loss=0.0), torch.tensor(0))
+    assert unknown.values() == {}
+
+
 def test_what_is_not_finite_is_not_hidden():
     means = Means()
     means.add(scalars(loss=float("nan")))
@@ -38,8 +49,13 @@ def test_ranks_share_their_sums():
     means = Means()
     means.add(scalars(loss=1.0))
     means.add(scalars(loss=3.0))
-    shared = means.shared(lambda sums: {name: (total + 8) / 2 for name, total in sums.items()})
-    assert shared.values() == {"loss": 3.0}
+    other = Means()
+    other.add(scalars(loss=6.0), torch.tensor(2))
+    told = iter(other.state_dict().values())
+    shared = means.shared(
+        lambda ours: {n: (v + t) / 2 for (n, v), t in zip(ours.items(), next(told).values(), strict=True)}
+    )
+    assert shared.values() == {"loss": 4.0}
     assert means.values() == {"loss": 2.0}
 
 

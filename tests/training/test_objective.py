@@ -34,6 +34,7 @@ from voxloom.training import (
 )
 from voxloom.training import autoencoder as autoencoder_room
 from voxloom.training.objective import noise_for
+from voxloom.training.shares import parts_of
 from voxloom.transforms import PatchValues, ValueAugment
 
 VAE = AutoencoderConfig(
@@ -156,7 +157,7 @@ def test_a_step_is_the_mean_over_its_samples(name):
     make, batch = OBJECTIVES[name]
     objective = make()
     batch, clock = objective.prepare(batch, 5, training=False), Clock(0, 100, 5)
-    parts = [
+    ones = [
         Batch(
             {n: t[i : i + 1] for n, t in batch.fields.items()},
             [batch.keys[i]],
@@ -165,9 +166,12 @@ def test_a_step_is_the_mean_over_its_samples(name):
         )
         for i in range(3)
     ]
-    whole, alone = {}, [{} for _ in parts]
+    whole, alone = (
+        {},
+        [(one, {}, part.share) for one, part in zip(ones, parts_of(ones, objective, 1), strict=True)],
+    )
     for phase in objective.phases:
-        mean = torch.stack([phase(p, clock, m)[0] for p, m in zip(parts, alone, strict=True)]).mean()
+        mean = sum(share * phase(one, clock, memory)[0] for one, memory, share in alone)
         torch.testing.assert_close(phase(batch, clock, whole)[0], mean, rtol=1e-4, atol=1e-5)
 
 

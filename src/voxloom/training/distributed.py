@@ -25,6 +25,7 @@ __all__ = [
     "mean_over_ranks",
     "process_group",
     "sum_over_ranks",
+    "total_over_ranks",
     "wait_for_all",
     "wrap",
 ]
@@ -104,6 +105,14 @@ def mean_over_ranks(values: dict[str, float], device: torch.device) -> dict[str,
     if not dist.is_initialized():
         return values
     return {name: v / dist.get_world_size() for name, v in sum_over_ranks(values, device).items()}
+
+
+def total_over_ranks(value: Tensor) -> Tensor:
+    """Return the sum of a tensor over the ranks, on its device; a lone process waits for nothing."""
+    if dist.is_initialized():
+        value = value.clone()
+        dist.all_reduce(value)
+    return value
 
 
 def any_rank(flag: bool, device: torch.device) -> bool:

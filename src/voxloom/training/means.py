@@ -25,40 +25,46 @@ class Means:
 
     def __init__(self) -> None:
         self._sums: dict[str, Tensor] = {}
-        self._counts: dict[str, int] = {}
+        self._counts: dict[str, Tensor] = {}
 
-    def add(self, values: Mapping[str, Tensor]) -> None:
-        """Take up the scalars of one batch, without waiting for the device."""
+    def add(self, values: Mapping[str, Tensor], weight: float | Tensor = 1.0) -> None:
+        """Take up the scalars of one batch, which counts `weight` times, without waiting for the device."""
         for name, value in values.items():
-            total = value.double()
+            count = torch.as_tensor(weight, dtype=torch.float64, device=value.device)
+            total = value.double() * count
             if name in self._sums:
                 total = total + self._sums[name].to(total.device)
-            self._sums[name] = total
-            self._counts[name] = self._counts.get(name, 0) + 1
+                count = count + self._counts[name].to(count.device)
+            self._sums[name], self._counts[name] = total, count
 
     def values(self) -> dict[str, float]:
-        """Return the means."""
-        return {name: total / self._counts[name] for name, total in self._totals().items()}
+        """Return the means; what no batch counts for has none."""
+        sums, counts = _read(self._sums), _read(self._counts)
+        return {name: total / counts[name] for name, total in sums.items() if counts[name] or total}
 
     def shared(self, average: Callable[[dict[str, float]], dict[str, float]]) -> Means:
         """Return the means after `average`, which makes the sums of several processes one."""
-        return self.from_state({"sums": average(self._totals()), "counts": self._counts})
+        return self.from_state({name: average(values) for name, values in self.state_dict().items()})
 
     def state_dict(self) -> dict[str, Any]:
         """Return sums and counts as plain values, for a checkpoint."""
-        return {"sums": self._totals(), "counts": dict(self._counts)}
+        return {"sums": _read(self._sums), "counts": _read(self._counts)}
 
     @classmethod
     def from_state(cls, state: Mapping[str, Any]) -> Means:
         """Return what `state_dict` was of."""
         means = cls()
-        means._sums = {name: torch.tensor(v, dtype=torch.float64) for name, v in state["sums"].items()}
-        means._counts = dict(state["counts"])
+        means._sums, means._counts = (
+            {name: torch.tensor(value, dtype=torch.float64) for name, value in state[what].items()}
+            for what in ("sums", "counts")
+        )
         return means
 
-    def _totals(self) -> dict[str, float]:
-        if not self._sums:
-            return {}
-        device = next(reversed(self._sums.values())).device
-        totals = torch.stack([value.to(device) for value in self._sums.values()]).tolist()
-        return dict(zip(self._sums, totals, strict=True))
+
+def _read(tensors: Mapping[str, Tensor]) -> dict[str, float]:
+    """Return scalars as numbers, with one wait for the device."""
+    if not tensors:
+        return {}
+    device = list(tensors.values())[-1].device
+    read = torch.stack([value.to(device) for value in tensors.values()]).tolist()
+    return dict(zip(tensors, read, strict=True))

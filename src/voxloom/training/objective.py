@@ -86,6 +86,14 @@ class Objective(ABC):
         """
         return batch.float()
 
+    def informed(self, batch: Batch) -> Tensor | None:  # noqa: ARG002 - most know all of their samples
+        """Return which samples of a prepared batch teach anything, bool (B,); None for all of them.
+
+        Where it tells, a phase returns the mean over these alone, and a step is the mean over those of
+        all its batches and ranks: a sample of which nothing is known changes nothing.
+        """
+        return None
+
     @abstractmethod
     def validate(self, batch: Batch, seed: int) -> dict[str, Tensor]:
         """Return values of shape (B,), one a sample; ``loss`` decides which checkpoint is best.

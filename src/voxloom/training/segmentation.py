@@ -91,7 +91,9 @@ class _Segmentation(Phase):
 
     def forward(self, batch: Batch, clock: Clock, memory: Memory) -> tuple[Tensor, dict[str, Tensor]]:  # noqa: ARG002
         (objective,) = self._objective
-        terms = {n: v.mean() for n, v in objective.terms(self.segmenter(batch["image"]), batch).items()}
+        number = objective.informed(batch).sum().clamp_min(1)  # the others cost 0
+        found = objective.terms(self.segmenter(batch["image"]), batch)
+        terms = {name: value.sum() / number for name, value in found.items()}
         return weighted_sum(terms, objective.weights), {name: v.detach() for name, v in terms.items()}
 
 
@@ -153,6 +155,12 @@ class SegmentationObjective(Objective):
             known = known | positive.any(1, keepdim=True)  # where one is, the others are not
         return positive, known
 
+    def informed(self, batch: Batch) -> Tensor:
+        """Return whether any class is known anywhere in each sample, bool (B,)."""
+        target = self.patches.target
+        known = batch[target + KNOWN].flatten(1).any(1)
+        return known | batch[target].flatten(1).any(1) if self.settings.exclusive else known
+
     def terms(self, logits: Tensor, batch: Batch) -> dict[str, Tensor]:
         """Return each term whose weight is not 0, (B,): one value a sample."""
         positive, known = self.labels(batch)
@@ -196,7 +204,7 @@ class SegmentationObjective(Objective):
         terms = self.terms(logits, batch)
         found = counts(self.decided(logits), positive, known)
         loss = torch.stack([self.weights[name] * value for name, value in terms.items()]).sum(0)
-        values = {"loss": loss, **terms, "informed": known.flatten(1).any(1).double()}
+        values = {"loss": loss, **terms, "informed": self.informed(batch).double()}
         for k, name in enumerate(self.patches.classes):
             values |= {f"{what}/{name}": number[:, k] for what, number in found.items()}
         return values

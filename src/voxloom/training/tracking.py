@@ -147,7 +147,9 @@ class ProgressTracker:
         """Move the bar to the row's step."""
         if row["split"] == "train":
             self._bar.update(row["step"] - self._bar.n)
-            self._shown |= {"loss": f"{row['loss']:.4f}", "img/s": f"{row.get('images_per_second', 0):.1f}"}
+            if "loss" in row:  # patches of which nothing is known have none
+                self._shown["loss"] = f"{row['loss']:.4f}"
+            self._shown["img/s"] = f"{row.get('images_per_second', 0):.1f}"
         else:
             self._shown["val"] = f"{row['loss']:.4f}"
             self._shown |= {name: f"{row[name]:#.4g}" for name in _SCORES if name in row}

@@ -26,6 +26,7 @@ from voxloom.training.optim import Average
 from voxloom.training.resume import load_tensors, position_of, tensors_of
 from voxloom.training.run import Run, versions
 from voxloom.training.settings import TrainSettings
+from voxloom.training.shares import Part, parts_of
 from voxloom.training.signals import StopRequest, stop_on_signals
 from voxloom.training.tracking import Tracker
 
@@ -138,29 +139,30 @@ class Trainer:
         clock = Clock(self.step, batches[0].epoch, self.job.seed)
         factor = settings.schedule.factor(self.step, total_steps=self.total_steps, epoch=clock.epoch)
         memories: list[Memory] = [{} for _ in batches]
+        parts = parts_of(batches, self.objective, self.job.rank.world)
         for phase in self.objective.phases:
             if phase.is_active(clock):
-                self._phase_step(phase, batches, memories, clock, factor)
+                self._phase_step(phase, list(zip(batches, memories, parts, strict=True)), clock, factor)
         self.step += 1
         if self.average is not None:
             self.average.update()
 
     def _phase_step(
-        self, phase: Phase, batches: list[Batch], memories: list[Memory], clock: Clock, factor: float
+        self, phase: Phase, given: list[tuple[Batch, Memory, Part]], clock: Clock, factor: float
     ) -> None:
         optimizer, module = self.optimizers[phase.name], self._phases[phase.name]
         for group in optimizer.param_groups:
             group["lr"] = self._rate * factor
         optimizer.zero_grad(set_to_none=True)
-        for batch, memory, share in zip(batches, memories, _shares(batches), strict=True):
+        for batch, memory, part in given:
             with ExitStack() as context:
-                if batch is not batches[-1] and isinstance(module, DistributedDataParallel):
+                if batch is not given[-1][0] and isinstance(module, DistributedDataParallel):
                     context.enter_context(module.no_sync())
                 with self._autocast():
                     loss, report = module(batch, clock, memory)
-                self.scaler.scale(loss * share).backward()
+                self.scaler.scale(loss * part.share).backward()
             name = "loss" if phase is self.objective.phases[0] else f"loss_{phase.name}"
-            self._means.add({name: loss.detach(), **report})
+            self._means.add({name: loss.detach(), **report}, part.weight)
         self.scaler.unscale_(optimizer)
         limit = self.settings.clip_norm or math.inf
         norm = nn.utils.clip_grad_norm_([p for g in optimizer.param_groups for p in g["params"]], limit)
@@ -387,12 +389,6 @@ def _stacked(pictures: list[np.ndarray[Any, Any]]) -> np.ndarray[Any, Any]:
     """Put pictures under each other; under narrow ones the caption decides how wide a picture is."""
     width = max(picture.shape[1] for picture in pictures)
     return np.concatenate([np.pad(p, ((0, 0), (0, width - p.shape[1]), (0, 0)), "edge") for p in pictures])
-
-
-def _shares(batches: list[Batch]) -> list[float]:
-    """How much each batch counts in the mean over all samples of a step, those of other ranks included."""
-    per_rank = [len(batch) / batch.weight for batch in batches]
-    return [len(batch) / sum(per_rank) for batch in batches]
 
 
 def _trainable(phase: nn.Module) -> list[nn.Parameter]:

@@ -125,7 +125,7 @@ def test_a_split_of_volumes_is_verified(call, tmp_path):
     path.write_text(f'train,em.zarr,"{gt}"\n')
     done = call("inspect", path)
     assert done.code == 0, done.err
-    assert "1 dataset to learn from, 0 to measure on, 0 of them cannot be used" in done.out
+    assert "1 dataset to learn from, 0 to measure on; a training needs some" in done.out
     path.write_text("split,raw\ntrain,none.zarr\n")
     done = call("inspect", path, "--json")
     assert done.code == 1

@@ -96,3 +96,13 @@ def test_the_shipped_file_is_a_configuration(call, tmp_path):
     config = load_config("segmentation", [tmp_path / "config" / "segmentation.yaml"])
     assert config.segmenter(channels=1).out_channels == 2
     assert config.segmentation_data.augmentation.rotation[0] == (-180, 180)
+
+
+def test_a_class_that_nobody_annotated_is_refused(segment, tmp_path):
+    failed = segment("run", "--set", "segmentation_data.classes=[mito, golgi]")
+    assert failed.code == 1
+    assert (
+        "classes golgi: annotated in none of the 2 datasets to learn from; annotated are: mito" in failed.err
+    )
+    assert "Take it out of segmentation_data.classes" in failed.err
+    assert not (tmp_path / "run").exists()

@@ -52,7 +52,7 @@ def test_it_prints_as_a_table(root):
     assert "mito   1             1         50.00%" in text
     assert "er     1             0         0.00%" in text
     assert "golgi  0             0         -" in text
-    assert "2 datasets to learn from, 1 to measure on, 1 of them cannot be used" in text
+    assert "1 dataset to learn from, 1 to measure on; 1 further dataset cannot be used" in text
     assert "cannot be used: train 2: " in text
 
 
@@ -112,3 +112,26 @@ def test_labels_in_another_unit_are_a_problem(root):
     path.write_text(json.dumps(told))
     (problem,) = report(root, train=[("em.zarr", "gt.zarr/[mito]")]).problems
     assert "share no volume" in problem.problem
+
+
+def test_images_of_another_kind_are_a_problem_where_there_are_labels(root):
+    write_volume(root / "colour.zarr", np.zeros((3, *SHAPE), np.uint8))
+    write_volume(root / "deep.zarr", phantom(SHAPE).astype(np.uint16))
+    labelled = report(
+        root, train=[("em.zarr", "gt.zarr/[mito]")], validate=[("colour.zarr", None), ("deep.zarr", None)]
+    )
+    one, other = (row.problem for row in labelled.problems)
+    assert one.startswith("validate 1: ")
+    assert "colour.zarr has 3 channels of uint8, and " in one
+    assert "em.zarr (train 1) has 1 channel of uint8" in one
+    assert "deep.zarr has 1 channel of uint16" in other
+    assert "Bring them to one type" in other
+    assert report(root, train=[("em.zarr", None)], validate=[("colour.zarr", None)]).problems == ()
+
+
+def test_a_part_without_datasets_is_told(root):
+    text = str(report(root, train=[("em.zarr", "gt.zarr/[mito]")]))
+    assert (
+        "1 dataset to learn from, 0 to measure on; a training needs some, in rows that begin with validate"
+        in text
+    )

@@ -147,3 +147,21 @@ def test_reading_writes_nothing(root):
     chosen.open()
     chosen.verify()
     assert sorted(root.rglob("*")) == before
+
+
+def test_for_training_each_class_is_annotated_somewhere(root):
+    chosen = split(root, 'train,a/em.zarr,"a/gt.zarr/[mito,er]"')
+    with pytest.raises(
+        MissingDataError, match=r"classes golgi: annotated in none of the 1 .* are: mito\. .*Take"
+    ):
+        chosen.open(Classes(names=("mito", "golgi")), for_training=True)
+    related = Classes(names=("mito", "organelle"), implies={"mito": ("organelle",)})
+    assert chosen.open(related, for_training=True).train
+
+
+def test_for_training_the_images_are_alike(root):
+    write_volume(root / "deep.zarr", phantom(SHAPE).astype(np.uint16))
+    chosen = split(root, "train,a/em.zarr", "validate,deep.zarr")
+    with pytest.raises(SchemaError, match=r"row 2: .*deep.zarr has 1 channel of uint16, and .*\(.*row 1\)"):
+        chosen.open(for_training=True)
+    assert chosen.open().validation

@@ -48,6 +48,7 @@ class PatchData(Data):
             self.data.classes,
             inputs=tuple(self.data.inputs),
             on_error=self.data.on_error,
+            for_training=True,
             **({"unit": self.data.unit} if self.data.unit else {}),
         )
         if not self.opened.train or not self.opened.validation:

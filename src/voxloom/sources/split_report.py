@@ -12,6 +12,7 @@ import numpy as np
 from voxloom.amounts import counted
 from voxloom.errors import DataError
 from voxloom.geometry import AXES, Box, Grid
+from voxloom.sources.split_checks import different_kinds
 from voxloom.sources.split_opening import Failed, Found, open_rows
 from voxloom.sources.split_rows import Part, SplitRow
 from voxloom.sources.volume_dataset import Dataset
@@ -110,11 +111,14 @@ class SplitReport:
         ]
 
     def _summary(self) -> str:
-        numbers = [sum(row.part == part for row in self.rows) for part in ("train", "validation")]
-        return (
-            f"{counted(numbers[0], 'dataset')} to learn from, {numbers[1]} to measure on, "
-            f"{len(self.problems)} of them cannot be used"
-        )
+        parts = ("train", "validation")
+        numbers = [sum(row.part == part and not row.problem for row in self.rows) for part in parts]
+        told = f"{counted(numbers[0], 'dataset')} to learn from, {numbers[1]} to measure on"
+        told += f"; {counted(len(self.problems), 'further dataset')} cannot be used" if self.problems else ""
+        lacking = [part for part, number in zip(parts, numbers, strict=True) if not number]
+        names = {"train": "train", "validation": "validate"}
+        told += "".join(f"; a training needs some, in rows that begin with {names[part]}" for part in lacking)
+        return told
 
     def _class_cells(self) -> Iterator[Sequence[str]]:
         yield ("class", "annotated in", "found in", "share of what is annotated")
@@ -144,7 +148,9 @@ def verify_rows(
     found, failed = open_rows(rows, classes, inputs=inputs, options=options)
     if classes is None:
         classes = _annotated(found)
-    reports = [*(_report(each, classes) for each in found), *map(_failed, failed)]
+    # Images alone may be for a task that takes one channel of each: nothing is said then.
+    unlike = different_kinds(found) if any(each.dataset.labels for each in found) else {}
+    reports = [*(_report(each, classes, unlike) for each in found), *map(_failed, failed)]
     order = {part: number for number, part in enumerate(("train", "validation"))}
     return SplitReport(
         tuple(sorted(reports, key=lambda report: order[report.part])), classes.names if classes else ()
@@ -161,10 +167,10 @@ def _failed(failed: Failed) -> DatasetReport:
     return DatasetReport(row.origin, row.part, "-", problem=str(error))
 
 
-def _report(found: Found, classes: Classes | None) -> DatasetReport:
+def _report(found: Found, classes: Classes | None, unlike: Mapping[str, str]) -> DatasetReport:
     row, dataset = found
     raw = next(iter(dataset.raw.values()))
-    told: dict[str, Any] = {"raw": _told(raw)}
+    told: dict[str, Any] = {"raw": _told(raw), "problem": unlike.get(row.origin, "")}
     if dataset.labels is not None and dataset.labels.volumes:
         told |= {"labels": _told(dataset.labels.volumes[0]), "inside": _inside(raw, dataset.labels)}
     try:

@@ -10,6 +10,7 @@ from typing import Any, Literal, NamedTuple
 
 from voxloom.amounts import counted
 from voxloom.errors import MissingDataError
+from voxloom.sources.split_checks import check_annotated, check_same_kind, unannotated
 from voxloom.sources.split_opening import Found, open_rows
 from voxloom.sources.split_report import SplitReport, verify_rows
 from voxloom.sources.split_rows import Part, SplitRow, rows_from_csv, rows_from_dict
@@ -115,6 +116,7 @@ class VolumeSplit:
         *,
         inputs: Sequence[str] = ("raw",),
         on_error: Literal["raise", "skip"] = "raise",
+        for_training: bool = False,
         **options: Any,
     ) -> OpenedSplit:
         """Open all volumes, the requests of all in flight at once; nothing but metadata is read.
@@ -128,13 +130,17 @@ class VolumeSplit:
         on_error
             What to do with a dataset that cannot be read or used: raise, with its row, or leave it out,
             warn, and list it.
+        for_training
+            Whether one network shall learn from all of them: then the images of all have the same
+            channels and type, and each class is annotated somewhere.
         **options
             As `Volume.open` takes them: unit, spacing, strict.
 
         Raises
         ------
         DataError
-            If a dataset cannot be read or used (see `check_dataset`), or none of a part can.
+            If a dataset cannot be read or used (see `check_dataset`), or none of a part can; or they do
+            not go together for training.
         """
         found, skipped = open_rows(self.rows, classes, inputs=inputs, options=options)
         if skipped and on_error == "raise":
@@ -144,7 +150,9 @@ class VolumeSplit:
         _tell_twice(found)
         opened = OpenedSplit(_part("train", found), _part("validation", found), listed)
         self._check_left(opened)
-        _tell_unannotated(opened.train, classes)
+        if for_training:
+            check_same_kind(found)
+        _look_for_annotations(opened.train, classes, is_needed=for_training)
         return opened
 
     def verify(
@@ -194,8 +202,11 @@ def _tell_twice(found: Sequence[Found]) -> None:
             logger.warning("%s validates (%s) and trains (%s)", dataset.name, row.origin, origin)
 
 
-def _tell_unannotated(train: Sequence[Dataset], classes: Classes | None) -> None:
-    annotated = {name for dataset in train if dataset.labels for name in dataset.labels.annotated}
-    missing = [name for name in (classes.names if classes else ()) if name not in annotated]
-    if missing and annotated:
+def _look_for_annotations(train: Sequence[Dataset], classes: Classes | None, *, is_needed: bool) -> None:
+    """Complain about classes that nobody annotated, or tell of them."""
+    if classes is None:
+        return
+    if is_needed and train:
+        check_annotated(train, classes)
+    if any(dataset.labels for dataset in train) and (missing := unannotated(train, classes)):
         logger.warning("no dataset to learn from has annotations of: %s", ", ".join(missing))

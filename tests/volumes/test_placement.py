@@ -90,4 +90,6 @@ def test_within_is_to_the_outer_faces():
     aside = (box.center[0], box.center[1], box.center[2] + 4)
     assert not Placement.of(spec, aside, Pose(), GRID).within(GRID.shape)
     one = PatchSpec(shape=(1, 1, 1), spacing=(8, 8, 8))
-    assert Placement.of(one, box.low, Pose(), GRID).within(GRID.shape)
+    # a place between two voxels belongs to the lower one, and so the highest face to the volume
+    assert Placement.of(one, box.high, Pose(), GRID).within(GRID.shape)
+    assert not Placement.of(one, box.low, Pose(), GRID).within(GRID.shape)

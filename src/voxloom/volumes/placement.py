@@ -14,7 +14,7 @@ import numpy.typing as npt
 from voxloom.geometry import Grid, PatchSpec, Point, Pose
 from voxloom.volumes.crossing import bounds_between
 
-__all__ = ["Bounds", "Copy", "Placement", "Window"]
+__all__ = ["TIE", "Bounds", "Copy", "Placement", "Window"]
 
 Floats = npt.NDArray[np.float64]
 Bounds = tuple[Floats, Floats]
@@ -23,6 +23,12 @@ Window = tuple[slice, slice, slice]
 """Voxels along z, y, x; every slice has a start and a stop."""
 
 _ENDS = np.array(list(itertools.product((0.0, 1.0), repeat=3)))
+TIE = 1e-6
+"""Of a voxel: a place this little above the middle between two voxels still belongs to the lower one.
+
+Places halfway are common: labels that are read at twice their spacing. What is lost in floats must not
+decide, else neighbouring patches would lie aside by a voxel.
+"""
 _WHOLE = 1e-3  # of a voxel: what lies nearer to a voxel's centre than this is the voxel
 _SLACK = 1e-4  # of a voxel: sums of spacings are not exact, and too much read is no harm
 
@@ -97,8 +103,8 @@ class Placement:
     def within(self, shape: Sequence[int]) -> bool:
         """Return whether every voxel of the patch lies in a level of a shape, for certain."""
         low, high = self.bounds
-        return all(v >= -0.5 - _SLACK for v in low.tolist()) and all(
-            v <= n - 0.5 + _SLACK for v, n in zip(high.tolist(), shape, strict=True)
+        return all(v >= TIE - 0.5 for v in low.tolist()) and all(
+            v < n + TIE - 0.5 for v, n in zip(high.tolist(), shape, strict=True)
         )
 
     @cached_property
@@ -132,7 +138,7 @@ class Placement:
         for count, column in zip(self.shape, columns, strict=True):
             runs = [axis for axis in range(3) if column[axis] != 0]
             axis = runs[0]
-            start, step = math.floor(offset[axis] + 0.5), round(column[axis])
+            start, step = math.floor(offset[axis] + (0.5 - TIE)), round(column[axis])
             drift = abs(column[axis] - step) * (count - 1)
             aside = 0 if nearest else abs(offset[axis] - start)
             if len(runs) > 1 or step == 0 or drift > _WHOLE or aside + drift > _WHOLE:
@@ -198,7 +204,7 @@ def _window(low: Floats, high: Floats, shape: tuple[int, int, int], margin: tupl
     first = np.clip(np.floor(low - _SLACK) - margin[0], 0, size)
     last = np.clip(np.floor(np.maximum(high, 0) + _SLACK) + margin[1] + 1, 0, size)
     first, last = np.minimum(first, np.maximum(size - 2, 0)), np.maximum(last, np.minimum(2, size))
-    if (high < -0.5).any() or (low > size - 0.5).any():
+    if (high < -0.5 - _SLACK).any() or (low > size - 0.5 + _SLACK).any():
         last = first
     z, y, x = (slice(int(a), int(b)) for a, b in zip(first, last, strict=True))
     return z, y, x

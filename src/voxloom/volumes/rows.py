@@ -8,13 +8,14 @@ import numpy as np
 
 from voxloom.sample import Array
 from voxloom.volumes.compiling import kernel
-from voxloom.volumes.placement import Placement
+from voxloom.volumes.placement import TIE, Placement
 
 __all__ = ["Places", "cells", "inside", "nearest", "places_of", "row", "steps"]
 
 Places = tuple[Array, Array, Array, Array, Array]
 """Matrix, offset, bend (empty for none), knots of a `Placement`, and room for what `row` keeps of a plane."""
 
+_HALF = 0.5 - TIE  # what is exactly between two voxels belongs to the lower one, as everywhere
 _NO_BEND = np.zeros((3, 0, 0, 0))
 
 
@@ -112,18 +113,18 @@ def steps(shape: Any) -> tuple[Any, Any, Any, Any]:
 
 @kernel
 def nearest(places: Array, shape: Any, at: Array) -> None:
-    """Find the voxel nearest to each place, as an index into the flat box."""
+    """Find the voxel nearest to each place, the lower of two, as an index into the flat box."""
     depth, height, width = shape
     for i in range(at.shape[0]):
-        z = np.int32(min(max(places[0, i] + 0.5, 0.0), depth - 1.0))
-        y = np.int32(min(max(places[1, i] + 0.5, 0.0), height - 1.0))
-        x = np.int32(min(max(places[2, i] + 0.5, 0.0), width - 1.0))
+        z = np.int32(min(max(places[0, i] + _HALF, 0.0), depth - 1.0))
+        y = np.int32(min(max(places[1, i] + _HALF, 0.0), height - 1.0))
+        x = np.int32(min(max(places[2, i] + _HALF, 0.0), width - 1.0))
         at[i] = np.uint64((np.int64(z) * height + y) * width + x)
 
 
 @kernel
 def inside(places: Array, shape: Any, keep: Array) -> None:
-    """Set to 1 where a place lies in voxels of a shape, to their outer faces."""
+    """Set to 1 where a place lies in voxels of a shape: above the lowest faces, to the highest ones."""
     for i in range(keep.shape[0]):
-        z, y, x = places[0, i] + 0.5, places[1, i] + 0.5, places[2, i] + 0.5
+        z, y, x = places[0, i] + _HALF, places[1, i] + _HALF, places[2, i] + _HALF
         keep[i] = (z >= 0) & (z < shape[0]) & (y >= 0) & (y < shape[1]) & (x >= 0) & (x < shape[2])

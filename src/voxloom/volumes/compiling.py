@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import lru_cache
+from pathlib import Path
 from typing import Any, TypeVar
 
 from voxloom.errors import MissingExtraError
@@ -12,6 +16,7 @@ try:
     import numba
     from llvmlite import ir  # type: ignore[import-untyped]
     from numba.core import types
+    from numba.core.caching import FunctionCache
     from numba.extending import intrinsic
 except ImportError as error:  # pragma: no cover - the tests have it
     raise MissingExtraError(
@@ -26,19 +31,54 @@ _Function = TypeVar("_Function", bound=Callable[..., Any])
 _MATH = {"contract", "reassoc", "nsz"}
 
 
+class _Cache(FunctionCache):  # type: ignore[misc] # numba has no types
+    """numba's cache on disk, which knows what a kernel calls, and does without a disk that is full."""
+
+    def _index_key(self, sig: Any, codegen: Any) -> Any:
+        # numba looks at the kernel's own file alone, and kernels of other files are compiled into it
+        return (*super()._index_key(sig, codegen), _sources())
+
+    @contextlib.contextmanager
+    def _guard_against_spurious_io_errors(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            _warn(self.cache_path, str(error))
+
+
+@lru_cache(maxsize=1)
+def _sources() -> str:
+    """Return what changes when any kernel does."""
+    digest = hashlib.blake2b(digest_size=20)
+    for path in sorted(Path(__file__).parent.glob("*.py")):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+@lru_cache(maxsize=16)  # once a folder: the next kernel fails for the same reason
+def _warn(folder: str, why: str) -> None:
+    _log.warning(
+        "%s: compiled kernels cannot be kept there (%s), and are compiled in every process anew, which takes "
+        "seconds. Free some space, or name another folder in NUMBA_CACHE_DIR.",
+        folder,
+        why,
+    )
+
+
 def kernel(function: _Function) -> _Function:
     """Compile a function when it is first called; it then runs without Python's lock.
 
     The machine code is kept beside the file, or in the user's cache folder (NUMBA_CACHE_DIR); where
-    neither can be written, every process compiles anew.
+    neither can be written, or the disk is full, every process compiles anew.
     """
     options: dict[str, Any] = {"nogil": True, "error_model": "numpy", "fastmath": _MATH}
+    compiled: Any = numba.njit(**options)(function)
     try:
-        compiled: _Function = numba.njit(cache=True, **options)(function)
+        compiled._cache = _Cache(function)
     except RuntimeError as error:  # numba found no folder to write to
         _log.debug("compiled kernels are not cached: %s", error)
-        compiled = numba.njit(**options)(function)
-    return compiled
+    done: _Function = compiled
+    return done
 
 
 @intrinsic  # type: ignore[untyped-decorator]

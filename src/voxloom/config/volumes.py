@@ -32,7 +32,8 @@ class VolumeData(Component):
 
     split: PathOrUrl | Mapping[str, tuple[SplitEntry, ...]] | None = None
     """Path or URL of a CSV (split, raw; for pairs split, condition as raw, target as gt), or the same
-    here: {"train": [{"raw": path}], "validate": [...]}, for pairs with {"raw": {"condition": path, "target": path}}.
+    here: {"train": [{"raw": path}], "validate": [...]}, for pairs with {"raw": {"condition": path,
+    "target": path}}.
     null: `data_base_dir` is a volume, or holds one named as each side; its far end validates."""
     spacing: tuple[Length, Length, Length] | None = None
     """Distance of a patch's voxels along z, y, x in nm; null: that of the first volume's finest level."""

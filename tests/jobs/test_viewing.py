@@ -9,7 +9,7 @@ import pytest
 import tensorstore as ts
 
 from voxloom.jobs.serving import VolumeServer
-from voxloom.jobs.viewing import neuroglancer_link, neuroglancer_state, with_labels
+from voxloom.jobs.viewing import NEUROGLANCER, neuroglancer_link, neuroglancer_state, with_labels
 from voxloom.jobs.volume_inspection import inspect_volume, volume_listing
 from voxloom.jobs.volume_preview import middle_slices
 from voxloom.testing.volumes import VolumeForm, phantom, write_volume
@@ -50,7 +50,7 @@ def test_a_state_has_a_layer_for_each_volume(pred):
 
 
 def test_what_the_server_gives_out_is_a_volume(pred):
-    with VolumeServer([pred]) as server:
+    with VolumeServer([pred], viewer=NEUROGLANCER) as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
         spec = {"driver": "zarr3", "kvstore": {"driver": "http", "base_url": f"{server.urls[0]}/s0/"}}

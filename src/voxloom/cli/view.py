@@ -18,12 +18,16 @@ __all__ = ["command"]
     "--port", type=click.IntRange(0, 65535), default=0, help="Of the local server.  [default: a free one]"
 )
 @click.option("--viewer", help="Address of another neuroglancer.")
-@click.option("--state", type=click.Path(path_type=Path), metavar="JSON", help="Write the state, and end.")
+@click.option(
+    "--state", type=click.Path(path_type=Path), metavar="JSON",
+    help="Write the viewer's state there, and print no link.",
+)  # fmt: skip
 def command(paths: tuple[str, ...], port: int, viewer: str | None, state: Path | None) -> None:
     """Show volumes in neuroglancer: print a link, and serve local files for as long as it runs.
 
     The first volume comes first in the list of layers; label images below a volume come after it.
-    Local files are served to this machine alone, and only the volumes named.
+    Local files are served to this machine alone, to the viewer alone, and only the volumes named; a link or
+    a state that leads to them is good for as long as the command runs.
 
     \b
     Example:
@@ -35,14 +39,15 @@ def command(paths: tuple[str, ...], port: int, viewer: str | None, state: Path |
 
     volumes = with_labels(paths)
     local = [volume.path for volume in volumes if "://" not in volume.path]
-    with VolumeServer(local, port) as server:
+    viewer = viewer or NEUROGLANCER
+    with VolumeServer(local, port, viewer=viewer) as server:
         places = dict(zip(local, server.urls, strict=True))
         made = neuroglancer_state(volumes, [places.get(volume.path, volume.path) for volume in volumes])
         if state is not None:
             write_json(state, made)
             click.echo(f"{state}: {json.dumps([layer['name'] for layer in made['layers']])}")
-            return
-        click.echo(neuroglancer_link(made, viewer or NEUROGLANCER))
+        else:
+            click.echo(neuroglancer_link(made, viewer))
         if local:
             click.echo("serving the files until Ctrl-C", err=True)
             server.serve_forever()

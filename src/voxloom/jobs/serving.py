@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
+import secrets
+import sys
 from collections.abc import Sequence
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -14,12 +17,21 @@ __all__ = ["VolumeServer"]
 
 _RANGE = re.compile(r"bytes=(\d*)-(\d*)")
 _PIECE = 1 << 20  # bytes copied at once
+_OWN_NAMES = ("127.0.0.1", "localhost")  # at any port: one may be led here through another
+_ALLOWED = {
+    "Access-Control-Allow-Methods": "GET, HEAD, OPTIONS",
+    "Access-Control-Allow-Headers": "*",
+    "Access-Control-Expose-Headers": "*",
+    "Access-Control-Allow-Private-Network": "true",
+}
 
 
 class VolumeServer(ThreadingHTTPServer):
-    """Serves folders under ``/0/NAME``, ``/1/NAME`` and so on, with the headers that viewers ask for.
+    """Serves folders under ``/TOKEN/0/NAME``, ``/TOKEN/1/NAME`` and so on, to one viewer in the browser.
 
-    Nothing outside the folders is given out, and it listens on this machine's own address alone.
+    Nothing outside the folders is given out, and it listens on this machine's own address alone. A page
+    of the viewer may read, no other page that is open in the browser: others are refused by their origin,
+    names that were made to lead here by the host, and guesses by the token, which is drawn at random.
 
     Parameters
     ----------
@@ -27,34 +39,48 @@ class VolumeServer(ThreadingHTTPServer):
         What is served.
     port
         0 takes a free one.
+    viewer
+        Address of the viewer, whose pages may read.
 
     Examples
     --------
-    >>> with VolumeServer(["data/pred.zarr"]) as server:
-    ...     server.urls[0].endswith("/0/pred.zarr")
-    True
+    >>> with VolumeServer(["data/pred.zarr"], viewer="https://viewer.example/v/1") as server:
+    ...     server.urls[0].endswith(f"/{server.token}/0/pred.zarr"), server.origin
+    (True, 'https://viewer.example')
     """
 
     daemon_threads = True
 
-    def __init__(self, folders: Sequence[str], port: int = 0) -> None:
+    def __init__(self, folders: Sequence[str], port: int = 0, *, viewer: str) -> None:
         super().__init__(("127.0.0.1", port), _Handler)
         self.folders = [Path(folder).resolve() for folder in folders]
+        self.origin = "{0.scheme}://{0.netloc}".format(urlsplit(viewer))
+        self.token = secrets.token_urlsafe(16)
 
     @property
     def urls(self) -> list[str]:
         """Where each folder is found."""
-        host = f"http://127.0.0.1:{self.server_port}"
+        host = f"http://127.0.0.1:{self.server_port}/{self.token}"
         return [f"{host}/{number}/{folder.name}" for number, folder in enumerate(self.folders)]
 
     def file(self, path: str) -> Path | None:
         """Return the file that a request names, or None where it names none that is served."""
-        number, _, rest = unquote(urlsplit(path).path).lstrip("/").partition("/")
-        if not number.isdecimal() or int(number) >= len(self.folders):
+        token, _, asked = unquote(urlsplit(path).path).lstrip("/").partition("/")
+        number, _, rest = asked.partition("/")
+        is_known = secrets.compare_digest(token.encode(), self.token.encode())
+        if not is_known or not number.isdecimal() or int(number) >= len(self.folders):
             return None
         folder = self.folders[int(number)]
-        found = (folder.parent / rest).resolve()
-        return found if found.is_relative_to(folder) and found.is_file() else None
+        try:
+            found = (folder.parent / rest).resolve()
+            return found if found.is_relative_to(folder) and found.is_file() else None
+        except (OSError, ValueError):  # no name that a file could have
+            return None
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Say nothing where a viewer no longer wants what it asked for."""
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -71,14 +97,17 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_OPTIONS(self) -> None:
         """Let a page of another origin ask for parts of files."""
-        self._head(HTTPStatus.NO_CONTENT, 0)
+        self._head(HTTPStatus.NO_CONTENT if self._is_allowed else HTTPStatus.FORBIDDEN, 0)
 
     def log_message(self, *_: Any) -> None:
         """Say nothing of each request."""
 
     def _answer(self, *, with_body: bool) -> None:
+        if not self._is_allowed:
+            self._head(HTTPStatus.FORBIDDEN, 0)
+            return
         path = self.server.file(self.path)
-        if path is None:
+        if path is None or not os.access(path, os.R_OK):
             self._head(HTTPStatus.NOT_FOUND, 0)
             return
         size = path.stat().st_size
@@ -99,17 +128,18 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _head(self, status: HTTPStatus, length: int, told: dict[str, str] | None = None) -> None:
         self.send_response(status)
-        allowed = {
-            "Access-Control-Allow-Origin": "*",
-            "Access-Control-Allow-Methods": "GET, HEAD, OPTIONS",
-            "Access-Control-Allow-Headers": "*",
-            "Access-Control-Expose-Headers": "*",
-            "Access-Control-Allow-Private-Network": "true",
-            "Content-Length": str(length),
-        }
-        for name, value in {**allowed, **(told or {})}.items():
+        headers = {"Content-Length": str(length), "Vary": "Origin", **(told or {})}
+        if self._is_allowed and "Origin" in self.headers:
+            headers |= {"Access-Control-Allow-Origin": self.server.origin, **_ALLOWED}
+        for name, value in headers.items():
             self.send_header(name, value)
         self.end_headers()
+
+    @property
+    def _is_allowed(self) -> bool:
+        """Whether the viewer asks, or no page at all; and by a name that is this machine's own."""
+        host = urlsplit(f"//{self.headers.get('Host', '')}").hostname
+        return host in _OWN_NAMES and self.headers.get("Origin", self.server.origin) == self.server.origin
 
     def _send(self, path: Path, first: int, stop: int) -> None:
         with path.open("rb") as file:

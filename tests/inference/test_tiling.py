@@ -1,5 +1,7 @@
 """A network over a volume: right on the voxels, whatever the split."""
 
+import shutil
+
 import numpy as np
 import pytest
 import torch
@@ -7,7 +9,7 @@ from torch import nn
 
 from voxloom.errors import ConfigError, OutputExistsError, SchemaError
 from voxloom.geometry import Box, PatchSpec
-from voxloom.inference.tiling import predict_volume
+from voxloom.inference.tiling import VolumeTask, predict_volume
 from voxloom.inference.volume_model import Planes, VolumeModel
 from voxloom.inference.volume_plan import TiledOptions
 from voxloom.ranks import Rank
@@ -275,3 +277,39 @@ def test_networks_that_do_not_fit(raw, tmp_path):
         predict_volume(VolumeModel(identity, TILE, ("a",)), raw, path, options=options(write=("values",)))
     with pytest.raises(ConfigError, match="threshold"):
         predict_volume(AS_IS, raw, path, options=options())
+
+
+def test_links_do_not_hide_the_input(raw, tmp_path):
+    before = raw.array(0).read().result()
+    (tmp_path / "link.zarr").symlink_to("raw.zarr")
+    (tmp_path / "folder").symlink_to(tmp_path)
+    (tmp_path / "raw.zarr" / "labels").mkdir()
+    (tmp_path / "raw.zarr" / "labels" / "cells").symlink_to(tmp_path / "raw.zarr" / "s0")
+    for path in ("link.zarr", "folder/raw.zarr", "folder", "link.zarr/p.zarr", "link.zarr/labels/cells"):
+        with pytest.raises(OutputExistsError, match="the input"):
+            predict_volume(
+                THREE, raw, str(tmp_path / path), options=options(overwrite=True, write=("labels",))
+            )
+    assert np.array_equal(read(raw.path), before)
+    assert predict_volume(
+        THREE, raw, str(tmp_path / "link.zarr/labels/new"), options=options(write=("labels",))
+    ).is_finished
+
+
+def test_a_removed_output_is_predicted_again(raw, tmp_path):
+    path = tmp_path / "p.zarr"
+    chosen = options(write=("values",), dtype="uint8")
+    predict_volume(AS_IS, raw, str(path), options=chosen)
+    shutil.rmtree(path)
+    report = predict_volume(AS_IS, raw, str(path), options=chosen)
+    assert (report.is_finished, report.done) == (True, report.units)
+    assert np.array_equal(read(path), read(raw.path))
+
+
+def test_shares_after_a_stop_are_even(raw, tmp_path):
+    path = str(tmp_path / "p.zarr")
+    task = VolumeTask(THREE, raw, path, options())
+    task.begin()
+    list(task.run(range(6)))
+    done = [predict_volume(THREE, raw, path, options=options(), rank=Rank(i, 3)).done for i in range(3)]
+    assert done == [2, 2, 2]

@@ -209,8 +209,43 @@ def test_nothing_that_is_there_is_replaced(split, tmp_path):
         pack(split, split.parent, options=PackOptions(overwrite=True))
     assert files(split.parent) == before
     write_volume(tmp_path / "copy" / "raw" / "1_em.zarr", phantom((4, 4, 4)))
-    with pytest.raises(OutputExistsError, match="not made by this version of voxloom"):
+    with pytest.raises(OutputExistsError, match="does not tell that it is a copy"):
         pack(split, tmp_path / "copy")
+
+
+@pytest.mark.parametrize("how", ["itself", "link", "folder"])
+def test_a_source_is_never_replaced(split, tmp_path, how):
+    """A split that lies elsewhere and names the volumes that a copy of it would replace."""
+    split.write_text("train,1/em.zarr,2/gt.zarr\nvalidate,2/em.zarr\n")
+    pack(split, tmp_path / "copy")
+    before = files(tmp_path / "copy")
+    if how == "link":
+        (tmp_path / "link").symlink_to(tmp_path / "copy")
+    source = {"itself": "copy/raw", "link": "link/raw", "folder": "copy/raw/1_em.zarr/.."}[how]
+    other = tmp_path / "split.csv"
+    other.write_text(f"train,{source}/1_em.zarr,copy/labels/gt\nvalidate,{source}/2_em.zarr\n")
+    for overwrite in (True, False):
+        with pytest.raises(OutputExistsError, match="would replace it"):
+            pack(other, tmp_path / "copy", options=PackOptions(overwrite=overwrite))
+    with pytest.raises(OutputExistsError, match="would replace it"):
+        pack(other, tmp_path / "copy" / "raw" / "1_em.zarr")
+    assert files(tmp_path / "copy") == before
+
+
+@pytest.mark.usefixtures("small_shards")
+def test_an_overwriting_job_that_is_started_again_comes_to_its_end(split, tmp_path):
+    def stop(done, total):
+        if done == 3:
+            raise KeyboardInterrupt
+
+    anew = PackOptions(workers=1, overwrite=True)
+    pack(split, tmp_path / "copy")
+    before = files(tmp_path / "copy")
+    with pytest.raises(Interrupted):
+        pack(split, tmp_path / "copy", progress=stop, options=anew)
+    report = pack(split, tmp_path / "copy", options=anew)
+    assert report.copied == report.shards - 3
+    assert files(tmp_path / "copy") == before
 
 
 def test_a_copy_of_something_else_is_not_gone_on_with(split, tmp_path):
@@ -219,7 +254,7 @@ def test_a_copy_of_something_else_is_not_gone_on_with(split, tmp_path):
     (split.parent / "1" / "em.zarr").rename(split.parent / "em.zarr")
     split.write_text("train,em.zarr\n# another place of the same form\n")
     (tmp_path / "copy" / "split.csv").unlink()
-    with pytest.raises(OutputExistsError, match="a copy of"):
+    with pytest.raises(OutputExistsError, match="holds another copy: source was"):
         pack(split, tmp_path / "copy")
 
 

@@ -10,7 +10,6 @@ from voxloom.volumes.creation import create, create_labels
 from voxloom.volumes.layout import VolumeLayout
 from voxloom.volumes.place import Place
 from voxloom.volumes.saving import claimed, has_files, remove_all, saved, write_file, write_json
-from voxloom.volumes.unit_marks import UnitMarks
 from voxloom.volumes.volume import Volume
 
 LAYOUT = VolumeLayout(spacing=(8, 4, 4), dtype="uint8", chunk=(8, 8, 8), shard=(32, 32, 32), levels=3)
@@ -53,20 +52,6 @@ def test_a_volume_in_object_storage(bucket):
     assert again.read(again.bounding_box).any()
     create(path, shape=SHAPE, layout=LAYOUT, overwrite=True)
     assert Place.of(path).list_children() == ["s0", "s1", "s2", "zarr.json"]
-
-
-def test_marks_in_object_storage(bucket):
-    marks = UnitMarks(Place.of(f"{bucket}/marks"), ["raw"])
-    marks.begin()
-    for unit in (2, 11):
-        marks.mark(unit)
-    assert marks.done() == {2, 11}
-    with pytest.raises(OutputExistsError, match="a copy of"):
-        UnitMarks(marks.folder, ["other"]).begin()
-    marks.finish()
-    assert (marks.is_finished, marks.done()) == (True, set())
-    marks.clear()
-    assert not has_files(marks.folder)
 
 
 def test_web_servers_are_only_read():

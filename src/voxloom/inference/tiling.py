@@ -6,17 +6,19 @@ predicted in any order, by any number of processes, and again after a process wa
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from voxloom.errors import ConfigError, Interrupted, OutputExistsError
 from voxloom.inference.line import Line
-from voxloom.inference.markers import Markers
 from voxloom.inference.products import finish_levels, image_of, marker_place, products_of
 from voxloom.inference.volume_model import VolumeModel
 from voxloom.inference.volume_plan import TiledOptions, VolumePlan
-from voxloom.ranks import Rank, even_split
+from voxloom.ranks import Rank
 from voxloom.volumes import Place, Volume
+from voxloom.volumes.place import same_or_inside
+from voxloom.volumes.unit_marks import UnitMarks
 
 __all__ = ["TiledReport", "VolumeTask", "predict_volume"]
 
@@ -69,12 +71,15 @@ class VolumeTask:
     def __init__(self, model: VolumeModel, volume: Volume, output: str, options: TiledOptions) -> None:
         self.plan = VolumePlan(model, volume, options)
         self.output = str(Place.of(output))
-        _refuse_input(self.output, volume.path)
+        _refuse_input(Place.of(self.output), Place.of(volume.path))
         self.products = products_of(self.plan, self.output)
-        self.markers = Markers(Place.of(self.output), marker_place(self.output), self.plan.identity())
+        self.markers = UnitMarks(marker_place(self.output), self.plan.identity(), kind="prediction")
 
     def begin(self) -> None:
         """Make the empty output, or find it made by an earlier or another process.
+
+        With the option `overwrite` what is there is replaced, but for a prediction by this same plan that
+        is not finished: that is gone on with.
 
         Raises
         ------
@@ -83,12 +88,8 @@ class VolumeTask:
         SaveError
             If it cannot be written.
         """
-        if self.plan.options.overwrite:
-            self.markers.clear()
-            self._make(overwrite=True)
-            self.markers.note()
-        self.markers.begin()
-        self._make(overwrite=False)
+        stores = [Place.of(path) for product in self.products for path in product.paths]
+        self.markers.begin(stores, self._make, overwrite=self.plan.options.overwrite)
 
     def missing(self) -> list[int]:
         """Return the numbers of the units that are still to be predicted."""
@@ -103,24 +104,22 @@ class VolumeTask:
     def complete(self) -> bool:
         """Make the levels that units share, if all units are there; return whether all is done.
 
-        Several processes may do it at once: they write the same.
+        The process that comes last does it.
         """
-        if self.missing():
-            return False
-        if not self.markers.is_finished:
-            for product in self.products:
-                finish_levels(product.open(), self.plan.options.unit)
-            self.markers.finish()
-        return True
+        return self.markers.complete(len(self.plan.lattice), self._finish_levels)
 
     def report(self, done: int, *, is_finished: bool) -> TiledReport:
         """Sum up."""
         paths = tuple(path for product in self.products for path in product.paths)
         return TiledReport(self.output, paths, len(self.plan.lattice), done, is_finished)
 
-    def _make(self, *, overwrite: bool) -> None:
+    def _make(self, overwrite: bool) -> None:
         for product in self.products:
             product.make(self.plan.grid.shape, overwrite=overwrite)
+
+    def _finish_levels(self) -> None:
+        for product in self.products:
+            finish_levels(product.open(), self.plan.options.unit)
 
 
 def predict_volume(
@@ -195,8 +194,9 @@ def predict_volume(
         )
     task = VolumeTask(model, volume, output, options)
     task.begin()
-    share, missing = even_split(len(task.plan.lattice), rank), set(task.missing())
-    mine = [number for number in share if number in missing]
+    # By number, and not by what is missing: processes that look at different times leave none out. In
+    # turn, so that what a stopped job has left is not all one process's.
+    mine = [number for number in task.missing() if number % rank.world == rank.index]
     done = 0
     try:
         for _ in task.run(mine, _advance(task, mine, progress)):
@@ -227,11 +227,12 @@ def _advance(
     return advance
 
 
-def _refuse_input(output: str, given: str) -> None:
+def _refuse_input(output: Place, given: Place) -> None:
     """Refuse to write where the input is; a label image below it is no harm."""
-    image, _ = image_of(Place.of(output))
-    inside = f"{output}/".startswith(f"{given}/") and str(image) != given
-    if inside or f"{given}/".startswith(f"{output}/"):
+    # where links lead counts, and not how they are named: one below labels/ may lead to a level
+    image, _ = image_of(Place.of(os.path.realpath(output.path)) if output.scheme == "file" else output)
+    is_label = image is not None and same_or_inside(image, given) and same_or_inside(given, image)
+    if same_or_inside(given, output) or (same_or_inside(output, given) and not is_label):
         raise OutputExistsError(
             f"output {output}: the input {given} is there. Name another output, or a label image of it: "
             f"{given}/labels/NAME."

@@ -6,9 +6,9 @@ import csv
 import io
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Annotated, Literal, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import Field as Setting
 
@@ -20,10 +20,9 @@ from voxloom.jobs.stopping import interrupted_by_sigterm
 from voxloom.ranks import Rank
 from voxloom.sources.volume_dataset import Dataset
 from voxloom.sources.volume_split import Skipped, VolumeSplit
-from voxloom.volumes.creation import layout_of
 from voxloom.volumes.packed import PackedCopy, copies_of_labels, copy_of_raw, copy_units, units_of
-from voxloom.volumes.place import Place
-from voxloom.volumes.saving import claimed, write_file
+from voxloom.volumes.place import Place, same_or_inside
+from voxloom.volumes.saving import write_file
 from voxloom.volumes.unit_marks import UnitMarks
 from voxloom.volumes.volume import Volume
 from voxloom.volumes.writing import downsample, hot_levels
@@ -33,7 +32,6 @@ __all__ = ["PackOptions", "PackReport", "pack"]
 _SPLIT = "split.csv"
 _MARKS = ".voxloom-pack"
 """Folder of what is known of a copy: which shards are whole."""
-_LOCK = ".voxloom-lock"
 _Length = Annotated[float, Setting(gt=0)]
 
 
@@ -121,6 +119,7 @@ def pack(
             "overwrite (--overwrite) with several processes: expected one, since each would begin anew."
         )
     job = _Job(Place.of(target), _planned(VolumeSplit.from_csv(split), options), options, rank)
+    job.check_sources()
     job.check_table(split)
     try:
         with interrupted_by_sigterm():
@@ -141,11 +140,12 @@ class _Row(NamedTuple):
 
 @dataclass(frozen=True)
 class _Plan:
-    """What is to be made: the rows of the new CSV, and the volumes that they name."""
+    """What is to be made: the rows of the new CSV, and the volumes that they name; and of what."""
 
     rows: tuple[_Row, ...]
     copies: tuple[PackedCopy, ...]
     skipped: tuple[Skipped, ...]
+    sources: tuple[str, ...]
 
     @property
     def table(self) -> bytes:
@@ -156,7 +156,7 @@ class _Plan:
 
 
 def _planned(split: VolumeSplit, options: PackOptions) -> _Plan:
-    given = {} if options.unit is None else {"unit": options.unit}
+    given: dict[str, Any] = {} if options.unit is None else {"unit": options.unit}
     opened = split.open(None, on_error=options.on_error, **given)
     parts = [("train", each) for each in opened.train] + [("validate", each) for each in opened.validation]
     raws = {(dataset.name, name): raw for _, dataset in parts for name, raw in dataset.raw.items()}
@@ -175,7 +175,16 @@ def _planned(split: VolumeSplit, options: PackOptions) -> _Plan:
             gt, made = copies_of_labels(dataset.labels, path, spacing=options.spacing)
         copies |= {each.path: each for each in (copy, *made)}
         rows.append(_Row(part, copy.path, gt))
-    return _Plan(tuple(rows), tuple(copies.values()), tuple(opened.skipped))
+    return _Plan(tuple(rows), tuple(copies.values()), tuple(opened.skipped), _sources(d for _, d in parts))
+
+
+def _sources(datasets: Iterable[Dataset]) -> tuple[str, ...]:
+    """Return the paths of all volumes that are read."""
+    found: dict[str, None] = {}
+    for dataset in datasets:
+        volumes = (*dataset.raw.values(), *(dataset.labels.volumes if dataset.labels else ()))
+        found |= {volume.path: None for volume in volumes}
+    return tuple(found)
 
 
 def _box(dataset: Dataset, options: PackOptions) -> Box | None:
@@ -233,6 +242,17 @@ class _Job:
                 f"{path}: another split is there already. Name another folder for the copy, or move it away."
             )
 
+    def check_sources(self) -> None:
+        """Refuse a copy that would replace what it is made of, or lie in it, whatever links lead there."""
+        for copy in self.plan.copies:
+            place = self.place.join(copy.path)
+            for source in map(Place.of, self.plan.sources):
+                if same_or_inside(source, place) or same_or_inside(place, source):
+                    raise OutputExistsError(
+                        f"{place}: the split names {source}, which is there: the copy would replace it. Name "
+                        "another folder for the copy."
+                    )
+
     def run(self, progress: Callable[[int, int], object] | None) -> PackReport:
         """Copy this process's share, finish what is whole, and write the CSV when all is."""
         began = [self._begun(copy) for copy in self.plan.copies]
@@ -262,21 +282,17 @@ class _Job:
         )
 
     def _begun(self, copy: PackedCopy) -> tuple[Volume, UnitMarks]:
-        """Make a volume, or find it made; marks of one that is not there count for nothing."""
+        """Make a volume, or find it made."""
         place = self.place.join(copy.path)
-        marks = UnitMarks(self.place.join(_MARKS, copy.path.replace("/", "_")), copy.source)
-        with claimed(marks.folder, _LOCK):
-            if self.options.overwrite or layout_of(str(place)) is None:
-                marks.clear()
-            marks.begin()
-            volume = Volume.create(
-                str(place),
-                shape=copy.grid.shape,
-                layout=copy.layout,
-                overwrite=self.options.overwrite,
-                resume=not self.options.overwrite,
-            )
-        return volume, marks
+        plan = {"source": copy.source, "grid": str(copy.grid), "layout": copy.layout.model_dump(mode="json")}
+        marks = UnitMarks(self.place.join(_MARKS, copy.path.replace("/", "_")), plan, kind="copy")
+        new: dict[str, Any] = {"shape": copy.grid.shape, "layout": copy.layout}
+        marks.begin(
+            [place],
+            lambda anew: Volume.create(str(place), overwrite=anew, resume=not anew, **new),
+            overwrite=self.options.overwrite,
+        )
+        return Volume.open(str(place)), marks
 
     def _share(self, volume: Volume, marks: UnitMarks) -> tuple[int, list[int]]:
         """Return how many shards are copied already, and which others are this process's."""
@@ -288,12 +304,5 @@ class _Job:
         return len(done), [unit for unit in mine if unit not in done]
 
     def _finished(self, volume: Volume, marks: UnitMarks) -> bool:
-        """Make the coarse levels when all shards are there; the process that comes last does."""
-        if not marks.is_finished:
-            with claimed(marks.folder, _LOCK):
-                if not marks.is_finished:
-                    if len(marks.done()) < len(units_of(volume)):
-                        return False
-                    downsample(volume, first=hot_levels(volume))
-                    marks.finish()
-        return True
+        """Make the coarse levels when all shards are there."""
+        return marks.complete(len(units_of(volume)), lambda: downsample(volume, first=hot_levels(volume)))

@@ -275,8 +275,6 @@ def test_networks_that_do_not_fit(raw, tmp_path):
         predict_volume(small, raw, str(tmp_path / "q.zarr"), options=options(write=("values",)))
     with pytest.raises(ConfigError, match="digest"):
         predict_volume(VolumeModel(identity, TILE, ("a",)), raw, path, options=options(write=("values",)))
-    with pytest.raises(ConfigError, match="threshold"):
-        predict_volume(AS_IS, raw, path, options=options())
 
 
 def test_links_do_not_hide_the_input(raw, tmp_path):

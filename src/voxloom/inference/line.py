@@ -120,7 +120,7 @@ class Line:
         plan, options = self._plan, self._plan.options
         shape = tuple(n + 2 * c for n, c in zip(block.shape, options.context, strict=True))
         spec = PatchSpec(shape=shape, spacing=plan.grid.spacing)  # type: ignore[arg-type]
-        how = Reading(outside=options.outside, fill=options.fill)
+        how = Reading(options.interpolation, options.outside, options.fill)
         begun = begin_patch(plan.volume, spec, _center(plan, block.low, block.shape), how=how)
         wider = [
             [begin_patch(plan.volume, each, _center(plan, tile.start, plan.lattice.tile), how=how)

@@ -113,10 +113,11 @@ def products_of(plan: VolumePlan, output: str) -> list[Product]:
     Raises
     ------
     ConfigError
-        If labels of one channel are asked for without a threshold.
+        If a class has no name for a mask, or one that the labels have.
     """
     made, options = [], plan.options
     channels = plan.model.channels
+    _check_names(plan)
     image = next((name for name in options.write if name in ("probabilities", "values")), None)
     if image is not None:
         shown = channels if image == "values" else _classes(channels)
@@ -127,8 +128,8 @@ def products_of(plan: VolumePlan, output: str) -> list[Product]:
     if "masks" in options.write:
         names = _classes(channels)
         layouts = tuple(_layout(plan, dtype="uint8", kind="labels", classes={1: name}) for name in names)
-        least = 0.5 if options.threshold is None else options.threshold
-        made.append(Product("masks", tuple((output, name) for name in names), layouts, least=least))
+        stores = tuple((output, name) for name in names)
+        made.append(Product("masks", stores, layouts, least=_least(options.threshold, 0.5)))
     return made
 
 
@@ -172,11 +173,8 @@ def image_of(place: Place) -> tuple[Place | None, str]:
 def _labels(plan: VolumePlan, output: str, *, below: bool) -> Product:
     channels, options = plan.model.channels, plan.options
     ids = label_table(channels)
-    if ids[-1] == ids[0] != 0 and options.threshold is None:
-        raise ConfigError(
-            f"labels of the one class {channels[0]!r} without a threshold: every voxel would have it. Set "
-            "threshold (--threshold 0.5)."
-        )
+    # Of channels that exclude each other one is right everywhere; of others all may be absent.
+    exclusive = channels[0] == BACKGROUND or plan.model.activation == "softmax"
     classes = {number: name for number, name in zip(ids, channels, strict=True) if number}
     dtype = "uint8" if ids[-1] < 256 else "uint16"
     image, name = image_of(Place.of(output))
@@ -188,7 +186,31 @@ def _labels(plan: VolumePlan, output: str, *, below: bool) -> Product:
     else:
         store = (output, "")
     layout = _layout(plan, dtype=dtype, kind="labels", classes=classes, levels=levels)
-    return Product("labels", (store,), (layout,), ids, options.threshold or 0.0)
+    least = _least(options.threshold, 0.0 if exclusive else 0.5)
+    return Product("labels", (store,), (layout,), ids, least)
+
+
+def _least(threshold: float | None, default: float) -> float:
+    return default if threshold is None else threshold
+
+
+def _check_names(plan: VolumePlan) -> None:
+    """Refuse what cannot be names of label images, before anything is made."""
+    options = plan.options
+    names = [options.label_name] if "labels" in options.write else []
+    names += _classes(plan.model.channels) if "masks" in options.write else []
+    odd = next((n for n in names if not n or "/" in n or n.startswith(".")), None)
+    twice = next((n for n in names if names.count(n) > 1), None)
+    if odd is not None:
+        raise ConfigError(
+            f"{odd!r} as a label image: expected a name without a slash and without a dot in front. Write "
+            "labels in place of masks (--write probabilities --write labels)."
+        )
+    if twice is not None:
+        raise ConfigError(
+            f"labels and the mask of class {twice!r} would be one label image. Give label_name another "
+            "name, or write one of the two."
+        )
 
 
 def _layout(plan: VolumePlan, **given: Any) -> VolumeLayout:

@@ -93,6 +93,7 @@ def seen_beyond(trained: Trained) -> dict[str, Any]:
     outside = data.get("outside", "pad")
     return {
         "context": context,
+        "interpolation": data.get("interpolation", "linear"),
         "outside": "mirror" if outside == "refuse" else outside,
         "fill": data.get("fill", 0),
     }

@@ -5,7 +5,8 @@ Shape legend: B tiles, C channels read, K channels made, z y x voxels.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -35,7 +36,8 @@ class VolumeModel:
     ----------
     network
         Turns (B, C, z, y, x) float32, the values as the volume has them, into (B, K, z, y, x), or into
-        as much less as is said by `TiledOptions.context`. Normalisation is its business.
+        as much less as is said by `TiledOptions.context`. Normalisation is its business. A module
+        predicts as after ``eval()``, whatever mode it is in.
     patch
         Voxels of a tile and their spacing in nm. The volume is read at this spacing, and the result
         has it too.
@@ -119,8 +121,11 @@ class VolumeModel:
             If the network makes something of another shape.
         """
         given = torch.from_numpy(np.ascontiguousarray(tiles)).to(self.device).float()
-        with torch.autocast(
-            self.device.type, self.precision or torch.float32, enabled=self.precision is not None
+        with (
+            torch.autocast(
+                self.device.type, self.precision or torch.float32, enabled=self.precision is not None
+            ),
+            _evaluating(self.network),
         ):
             made = self.network(given)
         if made.ndim != 5 or made.shape[:2] != (len(tiles), len(self.channels)):
@@ -156,6 +161,20 @@ class Planes(nn.Module):
         """Return what the network makes of each plane."""
         made: Tensor = self.network(tiles.squeeze(self.axis + 2))
         return made.unsqueeze(self.axis + 2)
+
+
+@contextmanager
+def _evaluating(network: Callable[[Tensor], Tensor]) -> Iterator[None]:
+    """Have a module neither drop values at random nor take statistics; it is left as it was."""
+    parts = network.modules() if isinstance(network, nn.Module) else ()
+    training = [part for part in parts if part.training]
+    for part in training:
+        part.training = False
+    try:
+        yield
+    finally:
+        for part in training:
+            part.training = True
 
 
 def _activated(made: Tensor, activation: Activation) -> Tensor:

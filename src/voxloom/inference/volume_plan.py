@@ -12,7 +12,7 @@ from pydantic import model_validator
 
 from voxloom.component import Component
 from voxloom.errors import SchemaError, VolumeMetadataError
-from voxloom.geometry import Grid, Point
+from voxloom.geometry import Grid, PatchSpec
 from voxloom.inference.blend import Blend
 from voxloom.inference.lattice import Lattice, Unit
 from voxloom.inference.slab import Values
@@ -22,6 +22,7 @@ from voxloom.volumes.units import differ_as_units
 
 __all__ = ["Block", "TiledOptions", "VolumePlan", "grid_at"]
 
+Interpolation = Literal["linear", "cubic", "nearest"]
 Voxels = tuple[int, int, int]
 _Count = Annotated[int, Setting(gt=0)]
 _Margin = Annotated[int, Setting(ge=0)]
@@ -44,6 +45,8 @@ class TiledOptions(Component):
     """What a tile finds outside the volume: the volume mirrored at its faces, or `fill`."""
     fill: float = 0
     """The value outside, for ``pad``."""
+    interpolation: Interpolation = "linear"
+    """How voxels are read where the volume's lie elsewhere: as in training."""
     write: tuple[Literal["probabilities", "values", "labels", "masks"], ...] = ("probabilities", "labels")
     """``probabilities``: an image of uint8, 255 is 1. ``values``: an image of `dtype`. ``labels``: the id
     of the strongest class, below ``labels/`` where there is an image. ``masks``: a label image a class, 1
@@ -53,7 +56,8 @@ class TiledOptions(Component):
     value_range: tuple[float, float] = (0.0, 255.0)
     """The values that 0 and 255 stand for, of ``values`` as uint8."""
     threshold: Annotated[float, Setting(ge=0, le=1)] | None = None
-    """Least probability of a label or a mask; None is none for labels, and a half for masks."""
+    """Least probability of a label or a mask. None is a half; for labels of classes that exclude each
+    other there is none then. It counts as voxels are predicted: another one needs another prediction."""
     label_name: str = "segmentation"
     """Of the label image below ``labels/``."""
     unit: tuple[_Count, _Count, _Count] = (256, 256, 256)
@@ -73,7 +77,10 @@ class TiledOptions(Component):
                 "neither"
             )
         if "masks" in self.write and not images:
-            raise ValueError("write masks: expected probabilities too; masks lie below their labels/")
+            raise ValueError(
+                "write masks alone: expected probabilities too, for masks lie below their labels/ (--write "
+                "probabilities --write masks)"
+            )
         if images == ["values"] and len(self.write) > 1:
             raise ValueError(f"write {self.write}: expected values alone; labels are made of probabilities")
         if self.value_range[0] >= self.value_range[1]:
@@ -121,7 +128,7 @@ class VolumePlan:
     @cached_property
     def grid(self) -> Grid:
         """The voxels that are predicted."""
-        return grid_at(self.volume, self.model.patch.spacing)
+        return grid_at(self.volume, self.model.patch)
 
     @cached_property
     def lattice(self) -> Lattice:
@@ -178,17 +185,18 @@ class VolumePlan:
         }
 
 
-def grid_at(volume: Volume, spacing: Point) -> Grid:
-    """Return the voxels of a spacing that cover a volume: those of a level, where one has this spacing.
+def grid_at(volume: Volume, patch: PatchSpec) -> Grid:
+    """Return the voxels that cover a volume at a patch's spacing: those of a level, where one has it.
 
-    Along an axis of a single voxel the volume's own spacing counts.
+    Along an axis of a single voxel, of the volume or of the patch, the volume's own spacing counts: a
+    network of planes predicts each plane that there is.
 
     Raises
     ------
     VolumeMetadataError
         If the voxels of all levels differ from these as units do: there would be a billion times as many.
     """
-    finest = volume.levels[0].grid
+    finest, spacing = volume.levels[0].grid, patch.spacing
     if all(differ_as_units(level.grid.spacing, spacing) for level in volume.levels):
         raise VolumeMetadataError(
             f"{volume.path} has voxels of {finest.spacing} nm (z, y, x), and the network is for voxels of "
@@ -196,10 +204,13 @@ def grid_at(volume: Volume, spacing: Point) -> Grid:
             "states a wrong unit: mend its metadata, or state its spacing in nm (--spacing Z Y X)."
         )
     wanted = [f if n == 1 else s for s, f, n in zip(spacing, finest.spacing, finest.shape, strict=True)]
-    for level in volume.levels:
-        if all(abs(a - b) <= _NEAR * b for a, b in zip(level.grid.spacing, wanted, strict=True)):
-            return level.grid
+    thick = [axis for axis in range(3) if patch.shape[axis] > 1]
+    for axes in (range(3), thick):  # as in training where a level is so, else its planes
+        for level in volume.levels:
+            if all(abs(level.grid.spacing[a] - wanted[a]) <= _NEAR * wanted[a] for a in axes):
+                return level.grid
     box = volume.bounding_box
+    wanted = [wanted[axis] if axis in thick else finest.spacing[axis] for axis in range(3)]
     z, y, x = (max(1, round(n / s)) for n, s in zip(box.size, wanted, strict=True))
     a, b, c = (w + s / 2 for w, s in zip(box.low, wanted, strict=True))
     return Grid((z, y, x), (wanted[0], wanted[1], wanted[2]), (a, b, c))

@@ -108,7 +108,8 @@ def _opened(volume: str, trained: Trained, options: InputOptions) -> Volume:
 
 def _as_trained(trained: Trained) -> dict[str, Any]:
     data = Config.model_validate({"volume_data": trained.config.get("volume_data") or {}}).volume_data
-    return {"outside": "mirror" if data.outside == "refuse" else data.outside, "fill": data.fill}
+    outside = "mirror" if data.outside == "refuse" else data.outside
+    return {"outside": outside, "fill": data.fill, "interpolation": data.interpolation}
 
 
 def _written(raw: Volume) -> dict[str, Any]:

@@ -205,8 +205,8 @@ class UnitMarks:
         if found is None:
             return (
                 f"{store} exists already, and {self.folder} does not tell that it is a {self.kind} "
-                "that was begun. Use overwrite (--overwrite) to replace it with all it holds, or name another "
-                "output."
+                "that was begun. Use overwrite (--overwrite) to replace it with all it holds, or name "
+                "another output."
             )
         if found.get("digest") == self.digest:
             return (

@@ -10,7 +10,6 @@ from pydantic import model_validator
 
 from voxloom.component import Component
 from voxloom.registry import did_you_mean
-from voxloom.sample import Array
 
 __all__ = ["Classes"]
 
@@ -133,13 +132,6 @@ class Classes(Component):
         both = [bits | sum(1 << j for j, b in enumerate(said) if b >> k & 1) for k, bits in enumerate(said)]
         inherited = [_united(both, implied) | bits for implied, bits in zip(self.implied, both, strict=True)]
         return tuple(bits | _united(self.implying, bits) for bits in inherited)
-
-    def tables(self) -> tuple[Array, Array, Array]:
-        """Return `implied`, `excluded` and `implying` as int64 arrays, for a compiled loop."""
-        implied, excluded, implying = (
-            np.array(masks, np.int64) for masks in (self.implied, self.excluded, self.implying)
-        )
-        return implied, excluded, implying
 
 
 def _united(masks: Iterable[int], chosen: int) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any
 
 import numpy as np
@@ -47,39 +47,74 @@ def rule_for(
     >>> bits.tolist()
     [[[2, 0, 3]]]
     """
+    items = None if table is None else tuple(table.items())
+    return _rule(known, items, tuple(shifts), stored=stored, bits=bits)
+
+
+@lru_cache(maxsize=64)  # made once, not for every patch
+def _rule(
+    known: int,
+    table: tuple[tuple[int, int], ...] | None,
+    shifts: tuple[tuple[int, int], ...],
+    *,
+    stored: np.dtype[Any],
+    bits: np.dtype[Any],
+) -> Rule:
     if shifts:
-        if stored.kind in "iu" and stored.itemsize == 1:
-            values = np.arange(256, dtype=np.uint8).view(stored).astype(int)
-            return rule_for(known, _shifted_table(values, shifts), (), stored=stored, bits=bits)
-        return partial(_apply, partial(_shifted, shifts=shifts, dtype=bits))
+        return _rule_of_bits(shifts, stored.itemsize, bits)
     if table is None:
         return partial(_apply_above, bits.type(known))
-    held = {value: set_bits for value, set_bits in table.items() if _holds(stored, value)}
-    if stored.kind == "u" and all(value < _LONGEST for value in held):
-        line = np.zeros(max([0, *held]) + 2, bits)
-        line[list(held)] = list(held.values())
-        return partial(_apply_table, line)
+    held = {value: set_bits for value, set_bits in table if set_bits and _holds(stored, value)}
+    if stored.kind in "biu":
+        return _rule_of_values(held, stored.itemsize, bits)
     keys = np.array(sorted(held), stored)
     found = np.array([held[value] for value in sorted(held)], bits)
     return partial(_apply, partial(_looked_up, keys=keys, found=found))
 
 
 def _holds(dtype: np.dtype[Any], value: int) -> bool:
+    if dtype.kind == "b":
+        return value in (0, 1)
     return dtype.kind not in "iu" or bool(np.iinfo(dtype).min <= value <= np.iinfo(dtype).max)
 
 
-def _shifted_table(values: Array, shifts: Sequence[tuple[int, int]]) -> dict[int, int]:
-    table = {
-        int(v): int(np.bitwise_or.reduce([0, *(b for k, b in shifts if (int(v) >> k) & 1)])) for v in values
-    }
-    return {value: bits for value, bits in table.items() if bits}
+def _rule_of_bits(shifts: Sequence[tuple[int, int]], width: int, bits: np.dtype[Any]) -> Rule:
+    """Return the rule of a bitmask of some bytes: bits that stay where they are, one look-up, or several."""
+    shifts = [(bit, set_bits) for bit, set_bits in shifts if bit < 8 * width]
+    if all(set_bits == 1 << bit for bit, set_bits in shifts):
+        return partial(_apply_kernel, _masked, (np.uint64(sum(set_bits for _, set_bits in shifts)),))
+    if width <= 2:
+        return partial(_apply_kernel, _table, (_line_of_bits(shifts, 8 * width, bits),))
+    places = sorted({bit // 8 * 8 for bit, _ in shifts})
+    lines = [
+        _line_of_bits([(bit - place, b) for bit, b in shifts if bit // 8 * 8 == place], 8, bits)
+        for place in places
+    ]
+    return partial(_apply_kernel, _tables, (np.array(places, np.uint64), np.stack(lines)))
 
 
-def _shifted(values: Array, shifts: Sequence[tuple[int, int]], dtype: np.dtype[Any]) -> Array:
-    bits = np.zeros(values.shape, dtype)
+def _line_of_bits(shifts: Sequence[tuple[int, int]], width: int, bits: np.dtype[Any]) -> Array:
+    """Return what each value of so many bits becomes."""
+    line, values = np.zeros(1 << width, bits), np.arange(1 << width)
     for bit, set_bits in shifts:
-        bits |= np.where((values >> bit) & 1, dtype.type(set_bits), dtype.type(0))
-    return bits
+        line[values >> bit & 1 == 1] |= bits.type(set_bits)
+    return line
+
+
+def _rule_of_values(held: Mapping[int, int], width: int, bits: np.dtype[Any]) -> Rule:
+    """Return the rule of values of integers of some bytes: small ones look up, others in a hash table."""
+    around = (1 << 8 * width) - 1  # negative values as they lie in memory
+    keys = np.array([value & around for value in held], np.uint64)
+    found = np.array(list(held.values()), bits)
+    largest = int(keys.max()) if len(keys) else 0
+    if largest < _LONGEST:
+        line = np.zeros(largest + 2, bits)
+        line[keys.astype(np.int64)] = found
+        return partial(_apply_kernel, _table, (line,))
+    size = 1 << (2 * len(keys)).bit_length()
+    slots, answers = np.zeros(size, np.uint64), np.zeros(size, bits)
+    _fill(keys, found, slots, answers)
+    return partial(_apply_kernel, _hashed, (slots, answers))
 
 
 def _looked_up(values: Array, keys: Array, found: Array) -> Array:
@@ -107,8 +142,15 @@ def _apply_above(known: Any, values: Array, window: Window, bits: Array, is_firs
         _apply(lambda some: np.where(some > 0, known, type(known)(0)), values, window, bits, is_first)
 
 
-def _apply_table(line: Array, values: Array, window: Window, bits: Array, is_first: bool) -> None:
-    _table(values, _ends(window), line, bits, is_first)
+def _apply_kernel(
+    run: Callable[..., None],
+    tables: tuple[Any, ...],
+    values: Array,
+    window: Window,
+    bits: Array,
+    is_first: bool,
+) -> None:
+    run(values.view(f"u{values.itemsize}"), _ends(window), *tables, bits, is_first)
 
 
 def _ends(window: Window) -> Array:
@@ -130,10 +172,66 @@ def _above(values: Array, ends: Array, known: Any, bits: Array, is_first: bool) 
 
 
 @kernel
+def _masked(values: Array, ends: Array, mask: Any, bits: Array, is_first: bool) -> None:
+    for z in range(ends[0, 0], ends[0, 1]):
+        for y in range(ends[1, 0], ends[1, 1]):
+            some, line = values[z, y, ends[2, 0] : ends[2, 1]], bits[z, y, ends[2, 0] : ends[2, 1]]
+            if is_first:
+                for x in range(line.shape[0]):
+                    line[x] = np.uint64(some[x]) & mask
+            else:
+                for x in range(line.shape[0]):
+                    line[x] |= np.int64(np.uint64(some[x]) & mask)
+
+
+@kernel
 def _table(values: Array, ends: Array, line: Array, bits: Array, is_first: bool) -> None:
-    last = line.shape[0] - 1
+    last = np.uint64(line.shape[0] - 1)
     for z in range(ends[0, 0], ends[0, 1]):
         for y in range(ends[1, 0], ends[1, 1]):
             for x in range(ends[2, 0], ends[2, 1]):
-                found = line[np.uint64(min(values[z, y, x], last))]
+                found = line[min(np.uint64(values[z, y, x]), last)]
                 bits[z, y, x] = found if is_first else bits[z, y, x] | found
+
+
+@kernel
+def _tables(values: Array, ends: Array, places: Array, lines: Array, bits: Array, is_first: bool) -> None:
+    low = np.uint64(255)
+    for z in range(ends[0, 0], ends[0, 1]):
+        for y in range(ends[1, 0], ends[1, 1]):
+            for x in range(ends[2, 0], ends[2, 1]):
+                value = np.uint64(values[z, y, x])
+                found = lines[0, (value >> places[0]) & low]
+                for n in range(1, places.shape[0]):
+                    found |= lines[n, (value >> places[n]) & low]
+                bits[z, y, x] = found if is_first else bits[z, y, x] | found
+
+
+@kernel
+def _hashed(values: Array, ends: Array, slots: Array, answers: Array, bits: Array, is_first: bool) -> None:
+    before = np.uint64(0)  # neighbours mostly are of one value
+    found = answers[_slot(before, slots, answers)]
+    for z in range(ends[0, 0], ends[0, 1]):
+        for y in range(ends[1, 0], ends[1, 1]):
+            for x in range(ends[2, 0], ends[2, 1]):
+                value = np.uint64(values[z, y, x])
+                if value != before:
+                    before, found = value, answers[_slot(value, slots, answers)]
+                bits[z, y, x] = found if is_first else bits[z, y, x] | found
+
+
+@kernel
+def _slot(value: Any, slots: Array, answers: Array) -> Any:
+    """Return where a value stands in a hash table, or the empty slot where it would: its answer is 0."""
+    last = np.uint64(slots.shape[0] - 1)
+    slot = ((value * np.uint64(0x9E3779B97F4A7C15)) >> np.uint64(32)) & last
+    while answers[slot] != 0 and slots[slot] != value:
+        slot = (slot + np.uint64(1)) & last
+    return slot
+
+
+@kernel
+def _fill(keys: Array, found: Array, slots: Array, answers: Array) -> None:
+    for n in range(keys.shape[0]):
+        slot = _slot(keys[n], slots, answers)
+        slots[slot], answers[slot] = keys[n], found[n]

@@ -12,8 +12,6 @@ from voxloom.volumes.compiling import kernel
 
 __all__ = ["relate"]
 
-_SLOTS = 1024
-
 
 def relate(positive: Array, known: Array, classes: Classes) -> None:
     """Make known what the relations of the classes tell, in place.
@@ -41,11 +39,12 @@ def relate(positive: Array, known: Array, classes: Classes) -> None:
     """
     if not classes.related:
         return
+    masks = classes.implied, classes.excluded, classes.implying
     flat, flat_known = (np.ascontiguousarray(array).reshape(-1) for array in (positive, known))
     if positive.itemsize == known.itemsize == 1:
-        _look_up(flat, flat_known, _all_answers(classes.implied, classes.excluded, classes.implying))
+        _look_up(flat, flat_known, _all_answers(*masks))
     else:
-        _relate(flat, flat_known, *classes.tables())
+        _relate(flat, flat_known, *_by_bytes(*masks))
     for array, changed in ((positive, flat), (known, flat_known)):
         if not np.may_share_memory(array, changed):  # the memory was not in one piece
             array[...] = changed.reshape(array.shape)
@@ -56,8 +55,24 @@ def _all_answers(*masks: tuple[int, ...]) -> Array:
     """Return what becomes of each pair of bytes, at ``known << 8 | positive``, in the same form."""
     pairs = np.arange(1 << 16)
     positive, known = pairs & 255, pairs >> 8
-    _relate(positive, known, *(np.array(mask, np.int64) for mask in masks))
+    _relate(positive, known, *_by_bytes(*masks))
     return (known << 8 | positive).astype(np.uint16)
+
+
+@lru_cache(maxsize=8)
+def _by_bytes(*masks: tuple[int, ...]) -> tuple[Array, Array]:
+    """Return the first bit of each byte in which a class tells something, and what each of its values tells.
+
+    The second is (bytes, 256, 3): the union of each of the masks over the bits that are set.
+    """
+    number = len(masks[0])
+    places = [p for p in range(0, number, 8) if any(any(mask[p : p + 8]) for mask in masks)]
+    told, values = np.zeros((len(places), 256, len(masks)), np.int64), np.arange(256)
+    for row, place in zip(told, places, strict=True):
+        for kind, mask in enumerate(masks):
+            for bit, others in enumerate(mask[place : place + 8]):
+                row[values >> bit & 1 == 1, kind] |= others
+    return np.array(places, np.int64), told
 
 
 @kernel
@@ -69,20 +84,12 @@ def _look_up(positive: Array, known: Array, answers: Array) -> None:
 
 
 @kernel
-def _relate(positive: Array, known: Array, implied: Array, excluded: Array, implying: Array) -> None:
-    # Few pairs are different, and neighbours mostly are not: the last answer for each slot is kept.
-    kept = np.zeros((_SLOTS, 4), np.int64)
-    for place in range(positive.size):
-        p, k = np.int64(positive[place]), np.int64(known[place])
-        slot = (p * 0x9E3779B1 ^ k * 0x85EBCA77) >> 7 & (_SLOTS - 1)
-        if kept[slot, 0] != p or kept[slot, 1] != k:
-            yes, no = 0, 0
-            for bit in range(implied.size):
-                one = 1 << bit
-                if p & one:
-                    yes |= implied[bit]
-                    no |= excluded[bit]
-                elif k & one:
-                    no |= implying[bit]
-            kept[slot] = (p, k, p | (yes & ~no & ~k), k | ((yes ^ no) & ~k))
-        positive[place], known[place] = kept[slot, 2], kept[slot, 3]
+def _relate(positive: Array, known: Array, places: Array, told: Array) -> None:
+    for voxel in range(positive.size):
+        p, k = np.int64(positive[voxel]), np.int64(known[voxel])
+        absent, yes, no = k & ~p, 0, 0
+        for n in range(places.size):
+            present = told[n, (p >> places[n]) & 255]
+            yes |= present[0]
+            no |= present[1] | told[n, (absent >> places[n]) & 255, 2]
+        positive[voxel], known[voxel] = p | (yes & ~no & ~k), k | ((yes ^ no) & ~k)

@@ -38,8 +38,9 @@ def warm(*dtypes: str) -> None:
         box = np.zeros((1, 4, 4, 4), dtype)
         for kind in _KINDS:
             sample(box, placement, np.zeros((1, 2, 2, 2), dtype), interpolation=kind)
-        for table in (None, {1: 1}):
-            rule_for(1, table, (), stored=dtype, bits=bits.dtype)(box[0], whole, bits, True)
+        for table, shifts in ((None, ()), ({1: 1}, ()), (None, ((0, 1),))):
+            if dtype.kind in "biu" or not shifts:
+                rule_for(1, table, shifts, stored=dtype, bits=bits.dtype)(box[0], whole, bits, True)
     sample(bits[None], placement, np.zeros((1, 2, 2, 2), np.uint8), interpolation="nearest")
     find_inside(placement, grid.shape, np.zeros((2, 2, 2), bool))
     find_inside(placement, grid.shape, np.zeros((2, 2, 2), np.uint8))

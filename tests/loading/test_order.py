@@ -87,6 +87,26 @@ def test_the_global_batch_does_not_depend_on_the_number_of_ranks(length, per_ran
         assert [whole[0::2], whole[1::2]] == halves
 
 
+@given(st.integers(1, 6), st.integers(1, 4), st.integers(1, 3), st.integers(2, 5))
+def test_blocks_are_dealt_whole_and_the_union_stays(blocks, world, per_rank, crops):
+    options = {"length": blocks * crops, "batch_size": per_rank * crops, "shuffle": False, "world": world}
+    taking_turns, dealt = ranks(options), ranks({**options, "crops_per_block": crops})
+    for step in range(dealt[0].batches_per_epoch):
+        shares = [order.batch(step) for order in dealt]
+        others = [order.batch(step) for order in taking_turns]
+        assert [share.weight for share in shares] == [other.weight for other in others]
+        union = [index for share in shares for index in share.indices]
+        assert union == sorted(index for other in others for index in other.indices)
+        if len(union) == world * options["batch_size"]:  # the last one may be smaller
+            firsts = [share.indices[::crops] for share in shares]
+            assert all(index % crops == 0 for of_rank in firsts for index in of_rank)
+
+
+def test_blocks_are_not_shuffled():
+    with pytest.raises(ValidationError, match="tear the blocks apart"):
+        Order(length=8, batch_size=4, crops_per_block=4)
+
+
 def test_epochs_and_seeds_differ_when_shuffling():
     order = Order(length=50, batch_size=50, seed=0)
     permutations = {tuple(order.batch(step).indices) for step in range(5)}

@@ -1,6 +1,7 @@
 """Patches of volumes through the Loader: the same whoever reads them, and after a fork a clear word."""
 
 import functools
+import pickle
 
 import numpy as np
 import pytest
@@ -10,8 +11,10 @@ from voxloom.errors import LoadingError
 from voxloom.geometry import PatchSpec
 from voxloom.loading import Loader, Order
 from voxloom.source import Map, Subset
+from voxloom.sources import patches
 from voxloom.sources.blocks import Blocks
 from voxloom.sources.locations import Random, centers_of
+from voxloom.sources.patch_reads import begin_block
 from voxloom.sources.patches import PatchOptions, PatchSource
 from voxloom.sources.volume_split import Dataset
 from voxloom.testing.volumes import phantom, write_classes, write_volume
@@ -71,6 +74,41 @@ def epochs_of(loader, number):
             seen.append((batch.keys, {name: tensor.clone() for name, tensor in batch.fields.items()}))
     loader.close()
     return seen
+
+
+@pytest.mark.parametrize("options", [{}, {"num_workers": 3}])
+def test_a_block_that_batches_share_is_read_once(source, options, monkeypatch):
+    begun = []
+
+    def counted(tasks):
+        begun.append(len(tasks))
+        return begin_block(tasks)
+
+    monkeypatch.setattr(patches, "begin_block", counted)
+    expected = epochs(source, shuffle=False)
+    assert len(begun) == 2 * 9  # 6 blocks of 4 crops an epoch, in batches of 5
+    begun.clear()
+    same(expected, epochs(pickle.loads(pickle.dumps(keeping(source))), shuffle=False, **options))
+    assert begun == [4] * 12
+
+
+def test_fields_that_are_chosen_do_not_share_blocks(source):
+    kept = keeping(source)
+    chosen = kept.select("raw")
+    assert np.array_equal(kept[1]["raw"], chosen[1]["raw"])
+    assert {*kept.at_epoch(1)[2]} == {*source.schema}
+    assert np.array_equal(kept.at_epoch(1)[2]["raw"], source.at_epoch(1)[2]["raw"])
+
+
+def keeping(source):
+    return PatchSource(
+        source.datasets,
+        inputs=source.inputs,
+        targets=source.targets,
+        classes=source.classes,
+        locations=source.locations,
+        options=source.options.model_copy(update={"keep_blocks": 4}),
+    )
 
 
 def same(one, other):

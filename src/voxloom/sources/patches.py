@@ -7,9 +7,10 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from itertools import groupby
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import numpy as np
+from pydantic import Field as Setting
 
 from voxloom.component import Component
 from voxloom.errors import SchemaError
@@ -19,6 +20,7 @@ from voxloom.registry import did_you_mean
 from voxloom.sample import Array, Field, Sample, Schema
 from voxloom.seeding import rng_for
 from voxloom.source import Select, Source
+from voxloom.sources.kept_blocks import Begun, KeptBlocks
 from voxloom.sources.locations import Location, Locations
 from voxloom.sources.patch_reads import KNOWN, Fill, PatchTask, PatchWork, begin_block
 from voxloom.transforms.pose import SpatialAugment
@@ -55,6 +57,9 @@ class PatchOptions(Component):
     """Between the voxels of an image; labels take the nearest."""
     squeeze: bool = True
     """Whether spatial axes of one voxel are left out of the arrays, so that 2D patches are 2D."""
+    keep_blocks: Annotated[int, Setting(ge=0)] = 0
+    """Blocks that stay in memory for the next calls, where locations have several crops a block and a call
+    asks for some of them alone. A few more than threads that read will do; 0 to read what is asked for."""
 
 
 class PatchSource(Source):
@@ -121,6 +126,7 @@ class PatchSource(Source):
         self.options = options or PatchOptions()
         self.epoch = 0
         self._works: dict[int, PatchWork] = {}
+        self._kept = KeptBlocks(self.options.keep_blocks)
         if self.targets and classes is None:
             raise SchemaError(f"targets {', '.join(self.targets)} without classes: expected their names")
         self._schema = self._made_schema()
@@ -154,6 +160,7 @@ class PatchSource(Source):
         fields = self.schema.only(*names)
         source = copy.copy(self)
         source.__dict__ |= {"size": self.size, "_works": {}}  # the poses stay what they are
+        source._kept = KeptBlocks(self.options.keep_blocks)
         source.inputs = {name: spec for name, spec in self.inputs.items() if name in names}
         source.targets = {
             name: spec for name, spec in self.targets.items() if {name, name + KNOWN} & {*names}
@@ -214,11 +221,11 @@ class PatchSource(Source):
         in_flight: deque[tuple[Fill, Mapping[str, Array], int]] = deque()
         held = 0
         rows = zip(places, rooms, strict=True)
-        for _, block in groupby(rows, key=lambda row: row[0] // self.locations.crops_per_block):
+        for number, block in groupby(rows, key=lambda row: row[0] // self.locations.crops_per_block):
             members = list(block)
-            tasks = [self._task(place) for place, _ in members]
-            for task, begun, (_, room) in zip(tasks, begin_block(tasks), members, strict=True):
-                in_flight.append((begun, room, task.nbytes))
+            begun = self._begun(number, [place for place, _ in members])
+            for (task, fill), (_, room) in zip(begun, members, strict=True):
+                in_flight.append((fill, room, task.nbytes))
                 held += task.nbytes
             while held > _IN_FLIGHT:
                 fill, its_room, nbytes = in_flight.popleft()
@@ -226,6 +233,20 @@ class PatchSource(Source):
                 held -= nbytes
         for fill, its_room, _ in in_flight:
             fill(its_room)
+
+    def _begun(self, number: int, places: Sequence[int]) -> list[Begun]:
+        """Begin to read some crops of a block: all of it, if the next call is to find the others."""
+        crops = self.locations.crops_per_block
+        if not self.options.keep_blocks or len({*places}) == crops:
+            tasks = [self._task(place) for place in places]
+            return list(zip(tasks, begin_block(tasks), strict=True))
+
+        def begin() -> list[Begun]:
+            tasks = [self._task(place) for place in range(number * crops, (number + 1) * crops)]
+            return list(zip(tasks, begin_block(tasks), strict=True))
+
+        block = self._kept.get((self.epoch, number), begin)
+        return [block[place % crops] for place in places]
 
     def _task(self, index: int) -> PatchTask:
         volume, center = self.location(index)

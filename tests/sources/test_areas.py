@@ -96,3 +96,12 @@ def test_tiles_of_a_dataset_cover_its_labels(dataset):
     low, high = zip(*((box.low, box.high) for box in covered), strict=True)
     assert tuple(np.min(low, 0)) == dataset.labels.box.low
     assert tuple(np.max(high, 0)) == dataset.labels.box.high
+
+
+def test_the_last_half_voxel_of_an_odd_volume_is_covered(tmp_path):
+    """Whether there is a level of the tiles' spacing, or not."""
+    for levels in (1, 2):
+        path = write_volume(tmp_path / f"{levels}", phantom((21, 8, 8)), form=VolumeForm(levels=levels))
+        dataset = Dataset("a", {"raw": Volume.open(path)})
+        grid = voxels_in(dataset, spec(4, 4, 4, spacing=(16, 16, 16)))
+        assert (grid.shape, grid.box.low) == ((11, 4, 4), dataset.raw["raw"].bounding_box.low)

@@ -1,3 +1,5 @@
+import json
+
 import numpy as np
 import pytest
 
@@ -70,3 +72,29 @@ def test_labels_keep_their_ids(tmp_path):
     volume = Volume.open(write_volume(tmp_path, ids, classes={9: "a"}))
     source = tiles(volume, PatchSpec(shape=(1, 1, 8), spacing=(8, 8, 4)))
     assert set(np.unique(source[0]["image"])) == {0, 9}
+
+
+@pytest.mark.parametrize("extent", [(24, 24, 24), (21, 23, 22)])
+@pytest.mark.parametrize("translated", [True, False])
+def test_tiles_of_a_level_are_its_voxels(tmp_path, extent, translated):
+    """Many pyramids have levels without translations, and most have odd extents somewhere."""
+    path = write_volume(tmp_path / "em", phantom(extent), form=VolumeForm(levels=2))
+    if not translated:
+        metadata = json.loads((path / "zarr.json").read_text())
+        for level in metadata["attributes"]["ome"]["multiscales"][0]["datasets"]:
+            level["coordinateTransformations"] = level["coordinateTransformations"][:1]
+        (path / "zarr.json").write_text(json.dumps(metadata))
+    volume = Volume.open(path)
+    level = volume.array(1).read().result()[0]
+    source = tiles(volume, PatchSpec(shape=(6, *level.shape[1:]), spacing=(16, 16, 16)))
+    assert len(source) == -(-level.shape[0] // 6)
+    for index in range(len(source)):
+        start = min(6 * index, level.shape[0] - 6)
+        np.testing.assert_array_equal(source[index]["image"][0], level[start : start + 6])
+
+
+def test_tiles_without_a_level_cover_the_last_half_voxel(tmp_path):
+    volume = Volume.open(write_volume(tmp_path / "em", np.full((7, 7, 7), 200, np.uint8)))
+    source = tiles(volume, PatchSpec(shape=(2, 4, 4), spacing=(16, 16, 16)))
+    assert len(source) == 2
+    assert all((sample["image"] == 200).all() for sample in source)

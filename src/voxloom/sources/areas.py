@@ -11,7 +11,7 @@ from voxloom.sources.locations import Smaller
 from voxloom.sources.volume_dataset import Dataset
 from voxloom.volumes.volume import Volume
 
-__all__ = ["centers_in", "voxels_in"]
+__all__ = ["centers_in", "grid_of", "voxels_in"]
 
 _SLACK = 1e-3  # of a voxel
 
@@ -20,7 +20,8 @@ def voxels_in(dataset: Dataset, spec: PatchSpec, *, name: str | None = None) -> 
     """Return the voxels of a dataset that tiles have to cover, at the spacing of a patch.
 
     They are those of the level that has this spacing, so that tiles are copies of it; where none has,
-    they fill the same box. Where there are labels, it is what raw and labels share; at least one voxel.
+    they lie side by side from the low corner on. Those count whose centre lies in all raw volumes and in
+    what labels share; at least one.
 
     Parameters
     ----------
@@ -31,16 +32,14 @@ def voxels_in(dataset: Dataset, spec: PatchSpec, *, name: str | None = None) -> 
     name
         Of the input whose voxels count; None for the first one.
     """
-    grid = _grid_of(_volume(dataset, name), spec.spacing)
+    grid = grid_of(_volume(dataset, name), spec.spacing)
     boxes = [volume.bounding_box for volume in dataset.raw.values()]
     if dataset.labels is not None and dataset.labels.box is not None:
         boxes.append(dataset.labels.box)
     low, high = grid.box.low, grid.box.high
     for box in boxes:
         low, high = _max(low, box.low), _min(high, box.high)
-    begin = [i + 0.5 for i in grid.index(low)]
-    end = [i - 0.5 for i in grid.index(high)]
-    starts, counts = zip(*(_whole(a, b) for a, b in zip(begin, end, strict=True)), strict=True)
+    starts, counts = zip(*map(_centered, grid.index(low), grid.index(high)), strict=True)
     z, y, x = counts
     return Grid((z, y, x), grid.spacing, grid.world(starts))
 
@@ -54,7 +53,10 @@ def centers_in(
 ) -> Grid:
     """Return the centres about which each array of a sample lies within its volume.
 
-    They lie such that the finest array falls on voxels, so that a plain crop of it is a copy.
+    They lie such that the finest array falls on voxels, so that a plain crop of it is a copy. Patches
+    that are turned or bent take voxels beyond: some of theirs lie outside where the centre is near the
+    end of a volume. ``PatchOptions(outside="mirror")`` shows images mirrored there, and labels are
+    unknown.
 
     Parameters
     ----------
@@ -86,7 +88,7 @@ def centers_in(
     if not inputs:
         raise SchemaError("centres of no input: expected the patch of at least one")
     name, spec = min(inputs.items(), key=lambda item: math.prod(item[1].spacing))
-    grid = _grid_of(dataset.raw[name], spec.spacing)
+    grid = grid_of(dataset.raw[name], spec.spacing)
     first = grid.world([(n - 1) / 2 for n in spec.shape])
     boxes = [(key, dataset.raw[key].bounding_box, each.size) for key, each in inputs.items()]
     if targets and dataset.labels is not None and dataset.labels.box is not None:
@@ -125,14 +127,24 @@ def _whole(begin: float, end: float) -> tuple[int, int]:
     return (first, last - first + 1) if first <= last else (round((begin + end) / 2 - _SLACK), 1)
 
 
-def _grid_of(volume: Volume, spacing: Point) -> Grid:
-    """Return the voxels of the level of a spacing, or others that fill the volume from its low corner."""
+def _centered(low: float, high: float) -> tuple[int, int]:
+    """Return first and number of the voxels whose centre lies between; the nearest one where there is none.
+
+    One on the upper face lies in it, one on the lower face does not: as patches have it.
+    """
+    first, last = math.floor(low + _SLACK) + 1, math.floor(high + _SLACK)
+    return (first, last - first + 1) if first <= last else (round((low + high) / 2 - _SLACK), 1)
+
+
+def grid_of(volume: Volume, spacing: Point) -> Grid:
+    """Return the voxels of the level of a spacing, or others that cover the volume from its low corner."""
     for level in volume.levels:
         if all(abs(a - b) <= _SLACK * b for a, b in zip(level.grid.spacing, spacing, strict=True)):
             return level.grid
     box = volume.bounding_box
-    z, y, x = (max(1, round(e / s)) for e, s in zip(box.size, spacing, strict=True))
-    rest = (min(0.0, e - n * s) / 2 for e, n, s in zip(box.size, (z, y, x), spacing, strict=True))
+    z, y, x = (max(1, math.ceil(e / s - _SLACK)) for e, s in zip(box.size, spacing, strict=True))
+    # one that is thicker than the volume lies about its middle
+    rest = ((e - s) / 2 if n == 1 else 0.0 for e, n, s in zip(box.size, (z, y, x), spacing, strict=True))
     low_z, low_y, low_x = (b + s / 2 + r for b, s, r in zip(box.low, spacing, rest, strict=True))
     return Grid((z, y, x), spacing, (low_z, low_y, low_x))
 

@@ -6,6 +6,7 @@ import os
 from typing import Literal
 
 from voxloom.geometry import AXES, Grid, PatchSpec
+from voxloom.sources.areas import grid_of
 from voxloom.sources.patches import PatchOptions, PatchSource
 from voxloom.sources.tiles import Tiled
 from voxloom.sources.volume_split import Dataset
@@ -56,7 +57,10 @@ def slices(volume: Volume, axis: Literal["z", "y", "x"] = "z", *, level: int = 0
 
 
 def tiles(volume: Volume, spec: PatchSpec) -> PatchSource:
-    """Return patches that cover a volume exactly, the last along each axis flush with its end.
+    """Return patches that cover a volume, the last along each axis flush with its end.
+
+    They are made of the voxels of the level of their spacing; where none has it, of as many as it takes,
+    from the low corner of the volume on.
 
     Parameters
     ----------
@@ -78,11 +82,7 @@ def tiles(volume: Volume, spec: PatchSpec) -> PatchSource:
     >>> len(tiles(volume, PatchSpec(shape=(8, 16, 16), spacing=(8, 8, 8))))
     4
     """
-    size = volume.bounding_box.size
-    z, y, x = (max(1, round(n / s)) for n, s in zip(size, spec.spacing, strict=True))
-    low = volume.bounding_box.low
-    oz, oy, ox = (w + s / 2 for w, s in zip(low, spec.spacing, strict=True))
-    return _covered(volume, Grid((z, y, x), spec.spacing, (oz, oy, ox)), spec)
+    return _covered(volume, grid_of(volume, spec.spacing), spec)
 
 
 def _covered(volume: Volume, grid: Grid, spec: PatchSpec) -> PatchSource:

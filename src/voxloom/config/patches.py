@@ -50,7 +50,7 @@ class Drawing(Component):
     "random" as often as it is large, for "balanced" equally often."""
     crops_per_block: Positive = 1
     """Patches cut of one block that is read: above 1 reading is faster, and patches that follow each
-    other lie near each other."""
+    other lie near each other. With several processes, make the batch size a multiple of it."""
     spread: tuple[Positive, Positive, Positive] = (64, 64, 64)
     """Within so many voxels along z, y, x lie the patches of a block."""
 

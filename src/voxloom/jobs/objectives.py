@@ -51,6 +51,8 @@ class Material:
     is_drawn
         Whether the training source draws other samples in each epoch, in random order already: it is
         not shuffled, and not kept in memory.
+    crops_per_block
+        Training samples that follow each other and are read as one.
     patches
         What the samples of a segmentation hold.
     first_stage, scale
@@ -66,6 +68,7 @@ class Material:
     data_range: float = 1.0
     is_mapped: bool = False
     is_drawn: bool = False
+    crops_per_block: int = 1
     patches: SegmentationPatches | None = None
     first_stage: Autoencoder | None = None
     scale: LatentScale | None = None

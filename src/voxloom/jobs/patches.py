@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from itertools import chain
@@ -33,6 +34,8 @@ from voxloom.volumes.index import class_indexes
 
 __all__ = ["TARGET", "PatchData"]
 
+logger = logging.getLogger(__name__)
+
 TARGET = "labels"
 """The field of a sample that holds the bits of its classes."""
 
@@ -41,7 +44,7 @@ class PatchData(Data):
     """Volumes of a split, opened, and the patches that are cut of them."""
 
     def __init__(self, task: Task, config: Config, state: Mapping[str, Any] | None, place: Place) -> None:  # noqa: ARG002
-        self.config, self.data = config, _data_of(config)
+        self.config, self.data, self.rank = config, _data_of(config), place.rank
         split = VolumeSplit.from_dict(state["split"]) if state else _split_of(self.data)
         self.rows = list(chain.from_iterable(followed(row) for row in split.rows))
         self.opened = VolumeSplit(self.rows).open(
@@ -105,11 +108,13 @@ class PatchData(Data):
             validation=validation,
             data_range=1.0,
             is_drawn=True,
+            crops_per_block=self.data.drawing.crops_per_block,
             patches=SegmentationPatches(
                 inputs=tuple(self.data.inputs),
                 target=TARGET,
                 classes=self.data.classes.names,
                 channels=channels,
+                dtypes={name: str(train.schema[name].dtype) for name in self.data.inputs},
                 balance=self._balance(),
                 values=self.data.values,
             ),
@@ -127,10 +132,27 @@ class PatchData(Data):
         """The patches to learn from and those to validate on."""
         data, seed = self.data, self.config.seed
         places = locations_of(self.opened.train, data, seed=seed)
-        train = self._source(self.opened.train, places, PatchOptions(augment=data.augmentation, seed=seed))
+        options = PatchOptions(augment=data.augmentation, seed=seed, keep_blocks=self._blocks_to_keep())
+        train = self._source(self.opened.train, places, options)
         grids = [voxels_in(dataset, data.target_spec) for dataset in self.opened.validation]
         tiles = self._source(self.opened.validation, Tiled(grids, data.target_spec), PatchOptions(seed=seed))
         return train, _thinned(tiles, data.validation_patches)
+
+    def _blocks_to_keep(self) -> int:
+        """Return how many blocks the batches that are read at the same time share."""
+        crops, size = self.data.drawing.crops_per_block, self.config.segmentation_train.batch_size
+        if size % crops == 0:
+            return 0
+        if self.rank.world == 1:
+            return self.config.num_workers + 2
+        if self.rank.is_main:
+            logger.warning(
+                "crops_per_block %d and a batch_size of %d for each of %d processes: several of them read each "
+                "block, so less is gained, and nothing with smaller batches. Expected a batch_size that is a "
+                "multiple of crops_per_block.",
+                crops, size, self.rank.world,
+            )  # fmt: skip
+        return 0
 
     def _source(self, datasets: Sequence[Dataset], places: Locations, options: PatchOptions) -> PatchSource:
         data = self.data

@@ -180,6 +180,7 @@ class _Session:
             shuffle=training and not material.is_drawn,
             rank=self.rank.index,
             world=self.rank.world,
+            crops_per_block=material.crops_per_block if training else 1,
         )
         return Loader(
             source,

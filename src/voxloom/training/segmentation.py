@@ -75,6 +75,8 @@ class SegmentationPatches(Component):
     """Class k is bit k."""
     channels: int = 1
     """Of all inputs together."""
+    dtypes: Mapping[str, str] = {}
+    """Type of each image, as it is stored: what `values` scales."""
     balance: Mapping[str, float] = {}
     """Absent over present voxels of each class, which "balanced" weights are."""
     values: PatchValues = PatchValues()
@@ -275,6 +277,7 @@ class SegmentationObjective(Objective):
             "classes": list(self.patches.classes),
             "exclusive": self.settings.exclusive,
             "inputs": list(self.patches.inputs),
+            "dtypes": dict(self.patches.dtypes),
             "values": self.patches.values.model_dump(mode="json"),
         }
 

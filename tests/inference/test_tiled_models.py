@@ -138,3 +138,11 @@ def test_a_network_of_planes_predicts_each_plane_once(raw, tmp_path):
     chosen = TiledOptions(write=("values",), dtype="uint8")
     path = predict_volume(model, raw, str(tmp_path / "p.zarr"), options=chosen).output
     assert np.array_equal(read(path), read(raw.path))
+
+
+def test_a_prediction_of_what_was_written_anew_is_not_gone_on_with(raw, tmp_path):
+    model, path = VolumeModel(two, TILE, ("mito", "er"), digest="two"), str(tmp_path / "p.zarr")
+    predict_volume(model, raw, path)
+    write(raw, raw.bounding_box, np.full(SHAPE, 7, np.uint8))
+    with pytest.raises(OutputExistsError, match=r"input files was '\w+, written until .*', now"):
+        predict_volume(model, raw, path)

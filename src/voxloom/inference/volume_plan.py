@@ -18,6 +18,7 @@ from voxloom.inference.lattice import Lattice, Unit
 from voxloom.inference.slab import Values
 from voxloom.inference.volume_model import VolumeModel
 from voxloom.volumes import Volume
+from voxloom.volumes.stamp import stamp_of
 from voxloom.volumes.units import differ_as_units
 
 __all__ = ["Block", "TiledOptions", "VolumePlan", "grid_at"]
@@ -161,7 +162,8 @@ class VolumePlan:
 
     def identity(self) -> dict[str, Any]:
         """Return all that the result depends on, as plain values."""
-        level = self.volume.levels[self.volume.level_for(self.grid.spacing)]
+        number = self.volume.level_for(self.grid.spacing)
+        level = self.volume.levels[number]
         grid = {"shape": self.grid.shape, "spacing": self.grid.spacing, "origin": self.grid.origin}
         ours = self.options.model_dump(mode="json", exclude={"batch_size", "overwrite"})
         return {
@@ -172,6 +174,7 @@ class VolumePlan:
             "patch": self.model.patch.shape,
             "wider": [spec.spacing for spec in self.model.wider],
             "input": self.volume.path,
+            "input files": stamp_of(self.volume, number),
             "input channels": self.volume.channels,
             "input level": {
                 "path": level.path,

@@ -18,6 +18,7 @@ from voxloom.volumes.bits import begin_bits
 from voxloom.volumes.classes import Classes
 from voxloom.volumes.labels import Annotation, Labels
 from voxloom.volumes.layout import VolumeLayout
+from voxloom.volumes.stamp import stamp_of
 from voxloom.volumes.volume import Volume
 from voxloom.volumes.writing import begin_write, write_level_block
 
@@ -86,9 +87,8 @@ def copy_of_raw(
     grid = _cut(volume.levels[level].grid, box, volume.path)
     names = volume.channels if volume.channels != ("0",) else ()
     layout = _layout(grid, volume.dtype.name, channels=names)
-    return PackedCopy(
-        path, (volume.path, str(level), *names), grid, layout, lambda part: _voxels(volume, level, part)
-    )
+    source = (volume.path, stamp_of(volume, level), str(level), *names)
+    return PackedCopy(path, source, grid, layout, lambda part: _voxels(volume, level, part))
 
 
 def copies_of_labels(
@@ -179,7 +179,7 @@ def _copy_of_ids(annotation: Annotation, path: str, *, spacing: Sequence[float] 
     level = 0 if spacing is None else volume.level_for(spacing)
     grid = volume.levels[level].grid
     layout = _layout(grid, volume.dtype.name, kind="labels", classes=dict(volume.classes))
-    source = (volume.path, str(level), "ids")
+    source = (volume.path, stamp_of(volume, level), str(level), "ids")
     return PackedCopy(path, source, grid, layout, lambda part: _voxels(volume, level, part))
 
 
@@ -193,7 +193,8 @@ def _copy_of_bits(labels: Labels, names: tuple[str, ...], path: str, *, grid: Gr
         is_bitmask=True,
     )
     marks = labels.marks(classes)
-    source = (*(mark.volume.path for mark in marks), "bits", *names)
+    stamps = {mark.volume.path: stamp_of(mark.volume) for mark in marks}
+    source = (*(word for each in stamps.items() for word in each), "bits", *names)
 
     def read(box: Box) -> Array:
         shape = _shape(box, grid)

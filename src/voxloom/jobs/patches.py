@@ -147,7 +147,7 @@ class PatchData(Data):
             return self.config.num_workers + 2
         if self.rank.is_main:
             logger.warning(
-                "crops_per_block %d and a batch_size of %d for each of %d processes: several of them read each "
+                "crops_per_block %d and a batch_size of %d for each of %d processes: several of them read a "
                 "block, so less is gained, and nothing with smaller batches. Expected a batch_size that is a "
                 "multiple of crops_per_block.",
                 crops, size, self.rank.world,

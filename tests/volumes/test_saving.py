@@ -1,3 +1,6 @@
+import errno
+import fcntl
+import os
 import threading
 import urllib.request
 
@@ -123,3 +126,17 @@ def test_what_the_system_said_and_the_cure(told, message):
     with pytest.raises(SaveError) as caught:
         saved(Failing(told), "a")
     assert str(caught.value).startswith(f"could not write a: {message}")
+
+
+def test_a_file_system_without_locks_is_told(tmp_path, monkeypatch):
+    handles = []
+
+    def flock(handle, _):
+        handles.append(handle)
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    with pytest.raises(SaveError, match="No locks available. Have the file system mounted with locks"):
+        create(tmp_path / "raw.zarr", shape=SHAPE, layout=LAYOUT)
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        os.fstat(handles[0])

@@ -158,11 +158,22 @@ def _open_locked(path: Path) -> int:
             handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
         except OSError as error:
             raise SaveError(f"could not write {path}: {error.strerror}. {_cure(str(error))}") from error
-        fcntl.flock(handle, fcntl.LOCK_EX)
+        _lock(handle, path)
         with suppress(FileNotFoundError):
             if os.fstat(handle).st_ino == path.stat().st_ino:
                 return handle
         os.close(handle)
+
+
+def _lock(handle: int, path: Path) -> None:
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+    except OSError as error:  # TensorStore locks what it writes too, so going on without would not do
+        os.close(handle)
+        raise SaveError(
+            f"could not lock {path}: {error.strerror}. Have the file system mounted with locks (Lustre: -o "
+            "flock; NFS: its lock service), or name a folder on another one."
+        ) from error
 
 
 def _store(place: Place) -> Any:

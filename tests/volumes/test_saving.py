@@ -1,5 +1,4 @@
 import errno
-import fcntl
 import os
 import threading
 import urllib.request
@@ -129,14 +128,14 @@ def test_what_the_system_said_and_the_cure(told, message):
 
 
 def test_a_file_system_without_locks_is_told(tmp_path, monkeypatch):
-    handles = []
+    fcntl, handles = pytest.importorskip("fcntl"), []
 
     def flock(handle, _):
         handles.append(handle)
         raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
 
     monkeypatch.setattr(fcntl, "flock", flock)
-    with pytest.raises(SaveError, match="No locks available. Have the file system mounted with locks"):
+    with pytest.raises(SaveError, match=r"No locks available\. Have the file system mounted with locks"):
         create(tmp_path / "raw.zarr", shape=SHAPE, layout=LAYOUT)
     with pytest.raises(OSError, match="Bad file descriptor"):
         os.fstat(handles[0])

@@ -125,6 +125,13 @@ CASES: dict[str, tuple[str, list[Reader]]] = {
             Reader("voxloom", "with_voxloom", "opening"),
         ],
     ),
+    "memory": (
+        "patches of 32 x 32 x 32 from 100 volumes with 8 threads: memory as the epoch grows",
+        [
+            Reader("voxloom", "with_voxloom", "epoch1000", "an epoch of 1000", 1000),
+            Reader("voxloom", "with_voxloom", "epoch4000", "an epoch of 4000", 4000),
+        ],
+    ),
     "writing": (
         "a tile of 5 x 128 x 128 x 128 uint8 probabilities, blended, with its pyramid",
         [

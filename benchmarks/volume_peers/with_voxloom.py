@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from voxloom.geometry import PatchSpec
+from voxloom.loading import Loader, Order
 from voxloom.sources.blocks import Blocks
 from voxloom.sources.locations import Random, centers_of
 from voxloom.sources.patches import PatchOptions, PatchSource
@@ -23,6 +24,8 @@ TURN = SpatialAugment(mirror={}, transpose=(), rotation=dict.fromkeys("zyx", (-3
 def reader(case: str, data: Path) -> Any:
     if case == "opening":
         return _opening(data)
+    if case.startswith("epoch"):
+        return _epoch(data, int(case.removeprefix("epoch")))
     name, _, files = case.partition("@")
     size = 64 if name.startswith("crops") else 128
     source = _source(data / (files or "v3"), size, name)
@@ -68,5 +71,23 @@ def _opening(data: Path) -> Any:
     def item(_: Any) -> Any:
         kept[:] = Volume.open_many(paths)
         return {"volumes": len(kept)}
+
+    return item
+
+
+def _epoch(data: Path, length: int) -> Any:
+    paths = sorted((data / "many").glob("*.zarr"))[:100]
+    volumes = Volume.open_many(paths)
+    spec = PatchSpec(shape=(32,) * 3, spacing=SPACING)
+    centers = [centers_of(volume.levels[0].grid, spec) for volume in volumes]
+    datasets = [Dataset(path.stem, {"raw": v}, None) for path, v in zip(paths, volumes, strict=True)]
+    source = PatchSource(datasets, inputs={"raw": spec}, locations=Random(centers, length=length))
+    order = Order(length=length, batch_size=8, shuffle=False)
+    loader = Loader(source, None, order=order, seed=0, num_workers=8)
+
+    def item(_: Any) -> Any:
+        for batch in loader:
+            del batch
+        return {}
 
     return item

@@ -29,8 +29,9 @@ def test_a_unit_has_each_tile_that_reaches_into_it(shape, tile, overlap, unit):
             reaching = [
                 i for i, s in enumerate(starts) if s < each.high[axis] and s + tile[axis] > each.low[axis]
             ]
-            assert list(lattice._reaching(each, axis)) == reaching
+            assert list(lattice._reaching(each.low[axis], each.high[axis], axis)) == reaching
     assert (covered == 1).all()
+    assert lattice.predicted == sum(map(lattice.tile_count, lattice)) >= lattice.places
 
 
 def test_units_are_numbered_with_x_fastest():

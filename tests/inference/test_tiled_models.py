@@ -146,3 +146,16 @@ def test_a_prediction_of_what_was_written_anew_is_not_gone_on_with(raw, tmp_path
     write(raw, raw.bounding_box, np.full(SHAPE, 7, np.uint8))
     with pytest.raises(OutputExistsError, match=r"input files was '\w+, written until .*', now"):
         predict_volume(model, raw, path)
+
+
+def test_the_work_at_the_faces_of_units_is_told(raw, tmp_path, caplog):
+    tile = PatchSpec(shape=(4, 4, 4), spacing=(40, 8, 8))
+    model = VolumeModel(lambda tiles: tiles, tile, ("value",), digest="as it is")
+    chosen = TiledOptions(write=("values",), unit=(8, 8, 8))
+    with caplog.at_level("INFO", logger="voxloom"):
+        for _ in range(2):
+            predict_volume(model, raw, str(tmp_path / "p.zarr"), options=chosen)
+        predict_volume(model, raw, str(tmp_path / "q.zarr"), options=TiledOptions(write=("values",)))
+    [told] = [record.getMessage() for record in caplog.records if "places" in record.getMessage()]
+    assert told.startswith("240 tiles are predicted for 120 places, 2.0 times as many")
+    assert "--shard 16 16 16) would take 1.1 times" in told

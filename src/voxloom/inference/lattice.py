@@ -81,8 +81,8 @@ class Lattice:
     (4, Unit(index=3, low=(0, 256, 256), high=(64, 300, 300)))
     >>> [tile.start for tile in lattice.tiles(lattice[3])]
     [(0, 172, 172)]
-    >>> [lattice.tile_count(unit) for unit in lattice]
-    [9, 3, 3, 1]
+    >>> [lattice.tile_count(unit) for unit in lattice], lattice.places, lattice.predicted
+    ([9, 3, 3, 1], 9, 16)
     """
 
     grid: Grid
@@ -108,6 +108,22 @@ class Lattice:
         """Units along z, y, x."""
         return _voxels([-(-n // u) for n, u in zip(self.grid.shape, self.unit, strict=True)])
 
+    @property
+    def places(self) -> int:
+        """Tiles over the volume."""
+        return math.prod(len(starts) for starts in self.starts)
+
+    @property
+    def predicted(self) -> int:
+        """Tiles of all units: one that reaches into several counts for each."""
+        return math.prod(
+            sum(
+                len(self._reaching(low, min(low + self.unit[axis], n), axis))
+                for low in range(0, n, self.unit[axis])
+            )
+            for axis, n in enumerate(self.grid.shape)
+        )
+
     def __len__(self) -> int:
         return math.prod(self.counts)
 
@@ -125,7 +141,7 @@ class Lattice:
 
     def tiles(self, unit: Unit) -> Iterator[Tile]:
         """Yield the tiles that reach into a unit, z running slowest."""
-        z, y, x = (self._reaching(unit, axis) for axis in range(3))
+        z, y, x = (self._reaching(unit.low[axis], unit.high[axis], axis) for axis in range(3))
         for i in z:
             for j in y:
                 for k in x:
@@ -133,11 +149,11 @@ class Lattice:
 
     def tile_count(self, unit: Unit) -> int:
         """Return how many tiles reach into a unit."""
-        return math.prod(len(self._reaching(unit, axis)) for axis in range(3))
+        return math.prod(len(self._reaching(unit.low[axis], unit.high[axis], axis)) for axis in range(3))
 
-    def _reaching(self, unit: Unit, axis: int) -> Sequence[int]:
-        """Return the numbers of the tiles that reach into a unit along an axis."""
-        low, high, tile = unit.low[axis], unit.high[axis], self.tile[axis]
+    def _reaching(self, low: int, high: int, axis: int) -> Sequence[int]:
+        """Return the numbers of the tiles that reach into the voxels from low to high along an axis."""
+        tile = self.tile[axis]
         first = max(0, (low - tile) // self.step[axis])  # all before it end before the unit
         found = []
         for number in range(first, len(self.starts[axis])):

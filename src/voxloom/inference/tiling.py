@@ -6,6 +6,7 @@ predicted in any order, by any number of processes, and again after a process wa
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -21,6 +22,8 @@ from voxloom.volumes.place import same_or_inside
 from voxloom.volumes.unit_marks import UnitMarks
 
 __all__ = ["TiledReport", "VolumeTask", "predict_volume"]
+
+logger = logging.getLogger(__name__)
 
 Progress = Callable[[int, int], object]
 
@@ -197,6 +200,8 @@ def predict_volume(
     # By number, and not by what is missing: processes that look at different times leave none out. In
     # turn, so that what a stopped job has left is not all one process's.
     mine = [number for number in task.missing() if number % rank.world == rank.index]
+    if mine and rank.is_main and task.plan.cost:
+        logger.info(task.plan.cost)
     done = 0
     try:
         for _ in task.run(mine, _advance(task, mine, progress)):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Annotated, Any, Literal
 
@@ -28,6 +28,7 @@ Voxels = tuple[int, int, int]
 _Count = Annotated[int, Setting(gt=0)]
 _Margin = Annotated[int, Setting(ge=0)]
 _NEAR = 1e-3  # of a spacing: two that differ by less are the same
+_MANY = 100  # tiles: the work that is worth a word
 _READ = 32  # planes that are read at once where tiles are thinner
 
 
@@ -143,6 +144,21 @@ class VolumePlan:
             )
         step = tuple(max(1, round(n * (1 - options.overlap))) for n in (z, y, x))
         return Lattice(self.grid, (z, y, x), step, options.unit)  # type: ignore[arg-type]
+
+    @property
+    def cost(self) -> str:
+        """What it costs that tiles which reach into several units are predicted for each; "" for little."""
+        here = self.lattice
+        if here.predicted - here.places < _MANY:
+            return ""
+        z, y, x = (2 * n for n in here.unit)
+        larger = replace(here, unit=(z, y, x))
+        return (
+            f"{here.predicted} tiles are predicted for {here.places} places, "
+            f"{here.predicted / here.places:.1f} times as many: those that reach into several units of "
+            f"{' x '.join(map(str, here.unit))} voxels, for each. Units of {z} x {y} x {x} (--shard {z} {y} "
+            f"{x}) would take {larger.predicted / here.places:.1f} times as many, and more memory."
+        )
 
     def blocks(self, unit: Unit) -> list[Block]:
         """Return the tiles of a unit in blocks to read, z running slowest."""

@@ -6,7 +6,7 @@ import pytest
 from voxloom.geometry import PatchSpec
 from voxloom.sources.blocks import Blocks
 from voxloom.sources.locations import Random, centers_of
-from voxloom.sources.patch_reads import PatchTask
+from voxloom.sources.patch_reads import PatchTask, begin_block
 from voxloom.sources.patches import PatchOptions, PatchSource
 from voxloom.sources.volume_split import Dataset
 from voxloom.testing.volumes import VolumeForm, phantom, write_classes, write_volume
@@ -82,31 +82,69 @@ def test_a_batch_may_hold_parts_of_blocks(datasets):
         np.testing.assert_array_equal(array, np.stack([source[index][name] for index in some]))
 
 
-@pytest.mark.parametrize(("limit", "begun_first"), [(0, 1), (3000, 4), (10**9, 24)])
-def test_what_is_in_flight_is_bounded(datasets, monkeypatch, limit, begun_first):
-    monkeypatch.setattr("voxloom.sources.patches._IN_FLIGHT", limit)
-    now = blocked(datasets)
-    source = PatchSource(
-        datasets,
-        inputs={"raw": SPEC},
-        targets=now.targets,
-        classes=now.classes,
-        locations=now.locations.inner,
-    )
-    assert source._task(0).nbytes == 2 * 6 * 8 * 10
+class Watched:
+    """A fill that notes how many had begun when it was called."""
+
+    def __init__(self, fill, begun, left):
+        self.fill, self.begun, self.left, self.nbytes = fill, begun, left, fill.nbytes
+
+    def __call__(self, arrays):
+        self.left.append(len(self.begun))
+        self.fill(arrays)
+
+
+def begun_first(source, indices, monkeypatch):
+    """How many patches have begun when the first is waited for."""
     begun, left = [], []
     begin = PatchTask.begin
 
     def counted(task):
         fill = begin(task)
         begun.append(task)
-
-        def finish(arrays):
-            left.append(len(begun))
-            fill(arrays)
-
-        return finish
+        return Watched(fill, begun, left)
 
     monkeypatch.setattr(PatchTask, "begin", counted)
-    source.gather([*range(6)] * 4)
-    assert left[0] == begun_first
+    source.gather(indices)
+    return left[0]
+
+
+@pytest.mark.parametrize(("limit", "expected"), [(0, 1), (3000, 4), (10**9, 24)])
+def test_what_is_in_flight_is_bounded(datasets, monkeypatch, limit, expected):
+    monkeypatch.setattr("voxloom.sources.patches._IN_FLIGHT", limit)
+    now = blocked(datasets[:1])
+    source = PatchSource(
+        datasets[:1],
+        inputs={"raw": SPEC},
+        targets=now.targets,
+        classes=now.classes,
+        locations=now.locations.inner,
+    )
+    assert source._task(0).begin().nbytes == 2 * 6 * 8 * 10
+    assert begun_first(source, [*range(6)] * 4, monkeypatch) == expected
+
+
+def coarse(dataset, factor, name="raw"):
+    """Patches so many times coarser than the finest level."""
+    spec = PatchSpec(shape=(2, 2, 2), spacing=(8 * factor,) * 3)
+    centers = centers_of(dataset.raw["raw"].levels[0].grid, SPEC)
+    inner = Dataset("a", {name: dataset.raw["raw"]})
+    return PatchSource([inner], inputs={name: spec}, locations=Random([centers], length=8))
+
+
+def test_what_counts_is_what_is_read_and_not_the_patch(datasets, monkeypatch, caplog):
+    source = coarse(datasets[0], 8)
+    assert source._task(0).begin().nbytes > 20 * source.gather([0])["raw"].nbytes
+    monkeypatch.setattr("voxloom.sources.patches._IN_FLIGHT", 20 * 8)
+    assert begun_first(source, range(8), monkeypatch) == 1
+
+
+def test_what_a_block_holds_counts(datasets, monkeypatch):
+    source = blocked(datasets[:1], spread=(12, 24, 24))
+    fills = begin_block([source._task(index) for index in range(4)])
+    assert sum(fill.nbytes for fill in fills) > 1.5 * source._task(0).begin().nbytes
+
+
+def test_patches_much_coarser_than_any_level_are_told_once(datasets, caplog):
+    for factor, told in ((2, 0), (4, 0), (16, 1), (16, 1)):
+        coarse(datasets[0], factor, name="told").gather([0, 1])
+        assert caplog.text.count("told: patches of") == told

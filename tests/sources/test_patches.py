@@ -183,6 +183,14 @@ def test_keys_are_unique_and_say_where(dataset):
     assert source[1].key == source.keys[1]
 
 
+def test_keys_of_large_volumes_lead_back_to_the_place(dataset):
+    """Of a volume of some millimetres, to a fraction of a voxel."""
+    center = (2_345_678.0, 1_234_567.5, 92.0)
+    grid = Grid((1, 1, 1), (8.0, 8.0, 8.0), center)
+    source = PatchSource([dataset], inputs={"raw": SPEC}, locations=Random([grid], length=1))
+    assert source.keys[0] == "crop/000000_z2345678_y1234567.5_x92"
+
+
 def test_it_travels_to_other_processes(dataset):
     source = random_source([dataset]).at_epoch(2)
     twin = pickle.loads(pickle.dumps(source))

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import lru_cache
+from typing import Protocol
 
 import numpy as np
 
@@ -20,13 +22,22 @@ from voxloom.volumes.volume import Volume
 
 __all__ = ["KNOWN", "Fill", "PatchTask", "PatchWork", "begin_block"]
 
+logger = logging.getLogger(__name__)
+
 KNOWN = "_known"
 """Added to the name of a target: which of its classes are known in each voxel."""
-Fill = Callable[[Mapping[str, Array]], None]
-"""Waits for the reads of a sample, and fills its arrays."""
+_TOO_COARSE = 2.01  # times the voxels of a level: pyramids are halved
 
 
-_TURNED = 4  # the box around a turned cube: up to 5.2 times the cube, 2 where it turns about one axis
+class Fill(Protocol):
+    """The reads of a sample, begun."""
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes that they fill, its share of what several samples hold."""
+
+    def __call__(self, arrays: Mapping[str, Array]) -> None:
+        """Wait for the reads, and fill the arrays of the sample."""
 
 
 @dataclass(frozen=True)
@@ -53,15 +64,15 @@ class PatchWork:
     classes: Classes | None
     how: Reading
 
-    @cached_property
-    def nbytes(self) -> int:
-        """Bytes of all patches as they are read, before labels become bits."""
-        images = sum(
-            math.prod(spec.shape) * len(volume.channels) * volume.dtype.itemsize
-            for volume, spec in self.images.values()
-        )
-        width = sum(mark.volume.dtype.itemsize for mark in self.marks)
-        return images + width * sum(math.prod(spec.shape) for spec in self.targets.values())
+    def check_levels(self) -> None:
+        """Warn, once, where a patch is much coarser than the level that it is read from."""
+        wanted = [(name, volume, spec) for name, (volume, spec) in self.images.items()]
+        wanted += [(name, mark.volume, spec) for name, spec in self.targets.items() for mark in self.marks]
+        for name, volume, spec in wanted:
+            grid = volume.levels[volume.level_for(spec.spacing)].grid
+            ratios = [s / t for s, t in zip(spec.spacing, grid.spacing, strict=True)]
+            if max(ratios) > _TOO_COARSE:
+                _warn(name, spec.spacing, grid.spacing, round(math.prod(max(1.0, r) for r in ratios)))
 
 
 @dataclass(frozen=True)
@@ -72,11 +83,6 @@ class PatchTask:
     center: Point
     pose: Pose
 
-    @property
-    def nbytes(self) -> int:
-        """About how many bytes its reads take while they are in flight."""
-        return self.work.nbytes * (1 if self.pose.is_axis_aligned else _TURNED)
-
     def begin(self) -> Fill:
         """Begin all reads; return what fills the arrays of the sample when it is called."""
         work = self.work
@@ -85,7 +91,7 @@ class PatchTask:
             for name, (volume, spec) in work.images.items()
         }
         bits = {name: self._begin_bits(spec) for name, spec in work.targets.items()}
-        return _Reads(images, bits, work.classes).finish
+        return _Reads(images, bits, work.classes)
 
     def _begin_bits(self, spec: PatchSpec) -> PendingBits | None:
         marks, classes = self.work.marks, self.work.classes
@@ -116,7 +122,21 @@ def begin_block(tasks: Sequence[PatchTask]) -> list[Fill]:
     ready = [task.held(hold) for task in tasks]
     for volume in held.values():
         volume.begin()
-    return [_Later(task) for task in ready]
+    share = sum(volume.nbytes for volume in held.values()) // len(tasks)
+    return [_Later(task, share) for task in ready]
+
+
+@lru_cache(maxsize=64)  # of the first dataset: others are alike
+def _warn(name: str, spacing: Point, found: Point, waste: int) -> None:
+    logger.warning(
+        "%s: patches of %s nm are read from voxels of %s nm, the coarsest level that is fine enough. Each "
+        "takes %d times the memory and time, and skips most voxels. Make the levels between, for instance "
+        "with: voxloom pack.",
+        name,
+        spacing,
+        found,
+        waste,
+    )
 
 
 @dataclass(frozen=True)
@@ -124,6 +144,7 @@ class _Later:
     """A task whose volumes are held: it takes no read of its own, so it begins when it is wanted."""
 
     task: PatchTask
+    nbytes: int
 
     def __call__(self, arrays: Mapping[str, Array]) -> None:
         self.task.begin()(arrays)
@@ -137,8 +158,11 @@ class _Reads:
     bits: Mapping[str, PendingBits | None]
     classes: Classes | None
 
-    def finish(self, arrays: Mapping[str, Array]) -> None:
-        """Fill the arrays of the sample."""
+    @property
+    def nbytes(self) -> int:
+        return sum(each.nbytes for each in (*self.images.values(), *self.bits.values()) if each is not None)
+
+    def __call__(self, arrays: Mapping[str, Array]) -> None:
         for name, patch in self.images.items():
             _fill(arrays[name], patch.result, patch.shape)
         for name, bits in self.bits.items():

@@ -218,20 +218,20 @@ class PatchSource(Source):
 
     def _fill(self, places: Sequence[int], rooms: Sequence[Mapping[str, Array]]) -> None:
         """Read patches into rooms, as many in flight at once as there is memory for."""
-        in_flight: deque[tuple[Fill, Mapping[str, Array], int]] = deque()
+        in_flight: deque[tuple[Fill, Mapping[str, Array]]] = deque()
         held = 0
         rows = zip(places, rooms, strict=True)
         for number, block in groupby(rows, key=lambda row: row[0] // self.locations.crops_per_block):
             members = list(block)
             begun = self._begun(number, [place for place, _ in members])
-            for (task, fill), (_, room) in zip(begun, members, strict=True):
-                in_flight.append((fill, room, task.nbytes))
-                held += task.nbytes
+            for (_, fill), (_, room) in zip(begun, members, strict=True):
+                in_flight.append((fill, room))
+                held += fill.nbytes
             while held > _IN_FLIGHT:
-                fill, its_room, nbytes = in_flight.popleft()
+                fill, its_room = in_flight.popleft()
                 fill(its_room)
-                held -= nbytes
-        for fill, its_room, _ in in_flight:
+                held -= fill.nbytes
+        for fill, its_room in in_flight:
             fill(its_room)
 
     def _begun(self, number: int, places: Sequence[int]) -> list[Begun]:
@@ -263,11 +263,12 @@ class PatchSource(Source):
             images = {name: (dataset.raw[name], spec) for name, spec in self.inputs.items()}
             how = Reading(options.interpolation, options.outside, options.fill)
             found = self._works[volume] = PatchWork(images, self.targets, marks, classes, how)
+            found.check_levels()
         return found
 
     def _key(self, index: int) -> str:
         volume, center = self.location(index)
-        z, y, x = (f"{c:.6g}" for c in center)
+        z, y, x = (f"{c:.10g}" for c in center)
         return f"{self.datasets[volume].name}/{index:06}_z{z}_y{y}_x{x}"
 
     def _made_schema(self) -> Schema:

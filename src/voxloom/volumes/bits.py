@@ -103,6 +103,11 @@ class PendingBits:
         """Voxels along z, y, x."""
         return self._groups[0].placement.shape
 
+    @property
+    def nbytes(self) -> int:
+        """Bytes that its reads fill."""
+        return sum(group.fetch.buffer.nbytes for group in self._groups)
+
     def result(self, out: Array | None = None) -> Array:
         """Wait for the reads, and return the bits (z, y, x) that any of the volumes sets.
 

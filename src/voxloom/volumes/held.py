@@ -61,6 +61,11 @@ class HeldVolume(Volume):
             for level, window in self._windows.items()
         }
 
+    @property
+    def nbytes(self) -> int:
+        """Bytes that are held, once it has begun."""
+        return sum(fetched.buffer.nbytes for fetched in self._fetched.values())
+
     def array(self, level: int) -> Any:
         """Return what is held of a level, where it lies in it; waits for the read.
 

@@ -79,6 +79,11 @@ class PendingPatch:
         """The volume's element type, in the byte order of this machine."""
         return self._fetch.buffer.dtype
 
+    @property
+    def nbytes(self) -> int:
+        """Bytes that its reads fill: of a coarse patch of a fine level many times the patch."""
+        return self._fetch.buffer.nbytes
+
     def result(self, out: Array | None = None) -> Array:
         """Wait for the reads, and return the patch.
 

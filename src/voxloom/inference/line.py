@@ -123,8 +123,8 @@ class Line:
         how = Reading(options.interpolation, options.outside, options.fill)
         begun = begin_patch(plan.volume, spec, _center(plan, block.low, block.shape), how=how)
         wider = [
-            [begin_patch(plan.volume, each, _center(plan, tile.start, plan.lattice.tile), how=how)
-             for each in plan.model.wider]
+            [begin_patch(volume, each, _center(plan, tile.start, plan.lattice.tile), how=how)
+             for volume, each in plan.wider]
             for tile in block.tiles
         ]  # fmt: skip
         return begun.result(), [[patch.result() for patch in patches] for patches in wider]

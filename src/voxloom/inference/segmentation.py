@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -15,19 +16,19 @@ from voxloom.inference.trained import Trained
 from voxloom.inference.volume_model import BACKGROUND, Planes, VolumeModel
 from voxloom.transforms import PatchValues
 
-__all__ = ["seen_beyond", "segmentation_model"]
+__all__ = ["channels_of", "seen_beyond", "segmentation_model"]
 
 
 class _Scaled(nn.Module):
     """A network behind the scaling of values that it was trained with; each image is scaled by itself."""
 
-    def __init__(self, network: nn.Module, values: PatchValues, images: int) -> None:
+    def __init__(self, network: nn.Module, values: PatchValues, channels: Sequence[int]) -> None:
         super().__init__()
-        self.network, self.scaling, self.images = network, values.scaling(), images
+        self.network, self.scaling, self.channels = network, values.scaling(), tuple(channels)
 
     def forward(self, tiles: Tensor) -> Tensor:
         """Return logits of (B, C, z, y, x)."""
-        scaled = [self.scaling(image) for image in tiles.chunk(self.images, dim=1)]
+        scaled = [self.scaling(image) for image in tiles.split(self.channels, dim=1)]
         made: Tensor = self.network(torch.cat(scaled, dim=1))
         return made
 
@@ -58,7 +59,7 @@ def segmentation_model(
     facts, data = _facts(trained)
     specs = [PatchSpec.model_validate(data["inputs"][name]) for name in facts["inputs"]]
     segmenter = trained.models["segmenter"]
-    network: nn.Module = _Scaled(segmenter, PatchValues.model_validate(facts["values"]), len(specs))
+    network: nn.Module = _Scaled(segmenter, PatchValues.model_validate(facts["values"]), channels_of(trained))
     if trained.configs["segmenter"]["spatial_dims"] == 2:
         network = Planes(network, axis=specs[0].shape.index(1))
     classes = tuple(facts["classes"])
@@ -73,6 +74,13 @@ def segmentation_model(
     )
     scaling = PatchValues.model_validate(facts["values"]).model_dump(mode="json", exclude={"augment"})
     return replace(model, digest=f"{weights_digest(segmenter)} scaled by {scaling}")
+
+
+def channels_of(trained: Trained) -> tuple[int, ...]:
+    """Return how many channels each input of a segmenter has."""
+    names, told = trained.facts["inputs"], trained.facts.get("channels_of", {})
+    alike = int(trained.configs["segmenter"]["in_channels"]) // len(names)
+    return tuple(told.get(name, alike) for name in names)
 
 
 def seen_beyond(trained: Trained) -> dict[str, Any]:

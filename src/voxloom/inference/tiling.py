@@ -71,10 +71,14 @@ class VolumeTask:
         If the output is the input, or lies in it, or holds it.
     """
 
-    def __init__(self, model: VolumeModel, volume: Volume, output: str, options: TiledOptions) -> None:
-        self.plan = VolumePlan(model, volume, options)
+    def __init__(
+        self, model: VolumeModel, volume: Volume | Sequence[Volume], output: str, options: TiledOptions
+    ) -> None:
+        first, *others = (volume,) if isinstance(volume, Volume) else volume
+        self.plan = VolumePlan(model, first, options, tuple(others))
         self.output = str(Place.of(output))
-        _refuse_input(Place.of(self.output), Place.of(volume.path))
+        for each in (first, *others):
+            _refuse_input(Place.of(self.output), Place.of(each.path))
         self.products = products_of(self.plan, self.output)
         self.markers = UnitMarks(marker_place(self.output), self.plan.identity(), kind="prediction")
 
@@ -127,7 +131,7 @@ class VolumeTask:
 
 def predict_volume(
     model: VolumeModel,
-    volume: Volume,
+    volume: Volume | Sequence[Volume],
     output: str,
     *,
     options: TiledOptions | None = None,
@@ -144,7 +148,8 @@ def predict_volume(
     model
         The network, the voxels of a tile and their spacing, the names of its channels.
     volume
-        What is read. Where its spacing is another than the model's, it is resampled as it is read.
+        What is read. Where its spacing is another than the model's, it is resampled as it is read. For a
+        model of several patches also a volume for each; the first is the one that is predicted.
     output
         Path or URL of the new OME-Zarr; IMAGE/labels/NAME for labels alone below an image that is there.
     options

@@ -11,7 +11,7 @@ from pydantic import Field as Setting
 from pydantic import model_validator
 
 from voxloom.component import Component
-from voxloom.errors import SchemaError, VolumeMetadataError
+from voxloom.errors import ConfigError, SchemaError, VolumeMetadataError
 from voxloom.geometry import Grid, PatchSpec
 from voxloom.inference.blend import Blend
 from voxloom.inference.lattice import Lattice, Unit
@@ -120,12 +120,34 @@ class VolumePlan:
     Attributes
     ----------
     model, volume, options
-        As `predict_volume` takes them.
+        As `predict_volume` takes them; the first volume, which is the one that is predicted.
+    others
+        What the wider patches of the model are read from, one each; none: from `volume`.
+
+    Raises
+    ------
+    ConfigError
+        If there are some others, but not one for each wider patch.
     """
 
     model: VolumeModel
     volume: Volume
     options: TiledOptions
+    others: tuple[Volume, ...] = ()
+
+    def __post_init__(self) -> None:
+        wanted = len(self.model.wider)
+        if len(self.others) not in (0, wanted):
+            raise ConfigError(
+                f"{1 + len(self.others)} volumes for a model of {1 + wanted} patches: expected one for all, or "
+                "one for each."
+            )
+
+    @property
+    def wider(self) -> list[tuple[Volume, PatchSpec]]:
+        """The wider patches, and what each is read from."""
+        volumes = self.others or (self.volume,) * len(self.model.wider)
+        return list(zip(volumes, self.model.wider, strict=True))
 
     @cached_property
     def grid(self) -> Grid:
@@ -192,6 +214,14 @@ class VolumePlan:
             "input": self.volume.path,
             "input files": stamp_of(self.volume, number),
             "input channels": self.volume.channels,
+            "other inputs": [
+                {
+                    "path": each.path,
+                    "channels": each.channels,
+                    "files": stamp_of(each, each.level_for(spec.spacing)),
+                }
+                for each, spec in (self.wider if self.others else ())
+            ],
             "input level": {
                 "path": level.path,
                 "shape": level.grid.shape,

@@ -299,3 +299,16 @@ def test_random_subsets(make):
     sampler.refresh()
     assert len(sampler) == 5
     assert sorted(sampler) != first
+
+
+@pytest.mark.parametrize("empty_value", [float("nan"), 0, -1])
+def test_targets_are_float32_whatever_is_unknown(make, empty_value):
+    targets = make(classes=["mito"], empty_value=empty_value)[0]["labels"]
+    assert targets.dtype == torch.float32
+
+
+def test_a_generator_goes_along_into_a_copy(make):
+    dataset = make(rng=torch.Generator().manual_seed(3))
+    other = pickle.loads(pickle.dumps(dataset))
+    assert torch.equal(other.rng.get_state(), dataset.rng.get_state())
+    assert other.rng is not dataset.rng

@@ -127,3 +127,22 @@ def test_settings_of_both_parts(split_csv):
 def test_raw_data_alone(raw_path):
     made = CellMapDataSplit({"raw": CUBE}, dataset_dict={"train": [{"raw": raw_path()}]})
     assert set(made.train_datasets_combined[0]) == {"raw", "idx", "__metadata__"}
+
+
+def test_other_arrays_of_a_part(split_csv):
+    made = split(csv_path=split_csv)
+    small = {"labels": {"shape": (8, 8, 8), "scale": (8, 8, 8)}}
+    before = len(made.validation_datasets_combined)
+    made.set_arrays(small, "target", "validate")
+    combined = made.validation_datasets_combined
+    assert len(combined) == len(made.validation_datasets[0]) != before
+    assert combined.verify()
+    assert made.validation_blocks[-1]["labels"].shape == (2, 8, 8, 8)
+    assert made.train_datasets_combined[0]["labels"].shape == (2, 16, 16, 16)
+
+
+def test_wildcards_that_find_nothing_name_their_row(tmp_path):
+    path = tmp_path / "split.csv"
+    path.write_text('train,no*/raw,"no*/[mito]"\n')
+    with pytest.raises(MissingDataError, match=r"split\.csv, row 1: .*nothing is there"):
+        split(csv_path=path)

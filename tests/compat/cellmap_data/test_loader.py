@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 import torch
 
@@ -87,6 +88,7 @@ def test_all_items_in_any_order(dataset):
 def test_chosen_items(dataset):
     loader = CellMapDataLoader(dataset, batch_size=2, device="cpu")
     assert loader[[4, 2]]["idx"].tolist() == [4, 2]
+    assert loader[np.array([4, 2])]["idx"].tolist() == [4, 2]
     assert loader[3]["raw"].shape == (1, 1, 16, 16, 16)
     assert loader.to("cpu", non_blocking=True) is loader
 
@@ -153,15 +155,20 @@ def test_subsets_know_what_the_dataset_knows(several):
 
 PROCESSES = """
 import sys
+import torch
 from cellmap_data import CellMapDataLoader, CellMapDataset
 from torch.utils.data import DataLoader
 cube = {"shape": (16, 16, 16), "scale": (8, 8, 8)}
 if __name__ == "__main__":
-    dataset = CellMapDataset(*sys.argv[1:], ["mito"], {"raw": cube}, {"labels": cube})
+    how = {"is_train": True, "rng": torch.Generator().manual_seed(0)}
+    turned = {"rotate": {"axes": {"z": [-90, 90]}}}
+    dataset = CellMapDataset(*sys.argv[1:], ["mito"], {"raw": cube}, {"labels": cube}, turned, **how)
     dataset[0]
-    options = {"num_workers": 1, "multiprocessing_context": "spawn"}
-    loader = CellMapDataLoader(dataset, batch_size=2, iterations_per_epoch=1, device="cpu", **options)
-    print([tuple(batch["raw"].shape) for batch in loader])
+    options = {"num_workers": 2, "multiprocessing_context": "spawn"}
+    loader = CellMapDataLoader(dataset, batch_size=2, iterations_per_epoch=2, device="cpu", **options)
+    batches = list(loader)
+    print([tuple(batch["raw"].shape) for batch in batches])
+    print(len({str(m["current_spatial_transforms"]) for batch in batches for m in batch["__metadata__"]}))
 """
 
 
@@ -172,7 +179,7 @@ def test_in_processes(tmp_path, raw_path, gt_path):
     command = [sys.executable, "-m", "voxloom.compat", script, raw_path(), gt_path()]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    assert done.stdout == "[(2, 1, 16, 16, 16)]\n"
+    assert done.stdout == "[(2, 1, 16, 16, 16), (2, 1, 16, 16, 16)]\n4\n"
 
 
 def test_a_generator_decides_how_patches_lie(raw_path, gt_path):

@@ -153,3 +153,15 @@ def test_images_snap_and_crop(tmp_path):
     assert image.offset["x"] == 0
     assert image.full_coords["x"][-1] == 72
     assert image.array.shape == (1, 10, 10, 10)
+
+
+def test_without_bounds_coarser_voxels_begin_at_the_edge_of_the_image(make, raw, tmp_path):
+    coarse = {"labels": {"shape": (7, 8, 8), "scale": (24, 16, 16)}}
+    writer = make(bounds=None, targets=coarse)
+    for i in range(len(writer)):
+        writer[i] = {"labels": 1}
+    volume = Volume.open(tmp_path / "out.zarr/mito")
+    grid = volume.levels[0].grid
+    assert grid.origin == (8, 4, 4)
+    assert grid.shape == tuple(-(-n // k) for n, k in zip(raw.shape, (3, 2, 2), strict=True))
+    assert written(tmp_path / "out.zarr/mito").min() == 1

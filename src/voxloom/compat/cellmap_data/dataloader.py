@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from torch.utils.data import DataLoader, Sampler
 
@@ -109,10 +110,7 @@ class CellMapDataLoader:
 
     def __getitem__(self, indices: int | Sequence[int]) -> Item:
         """Return a batch of the items at some indices, or at one."""
-        listed = (
-            [int(indices)] if not isinstance(indices, Sequence | torch.Tensor) else [int(i) for i in indices]
-        )
-        return self.collate_fn(self.dataset.__getitems__(listed))
+        return self.collate_fn(self.dataset.__getitems__(np.atleast_1d(np.asarray(indices)).tolist()))
 
     def to(self, device: str | torch.device, non_blocking: bool = True) -> CellMapDataLoader:
         """Choose where batches are put."""

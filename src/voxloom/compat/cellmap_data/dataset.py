@@ -20,7 +20,7 @@ from voxloom.compat.cellmap_data.items import PendingItem, PendingTarget
 from voxloom.compat.cellmap_data.multidataset import CellMapMultiDataset
 from voxloom.compat.cellmap_data.placed import Placed
 from voxloom.compat.cellmap_data.places import Places
-from voxloom.compat.cellmap_data.poses import SpatialTransforms, augment_of, rng_of, told
+from voxloom.compat.cellmap_data.poses import SpatialTransforms, augment_of, restored, rng_of, state_of, told
 from voxloom.compat.cellmap_data.slicing import asks_for_sections, sections
 from voxloom.compat.cellmap_data.sources import LabelSources, raw_image, transform_of, witnesses_of
 from voxloom.compat.cellmap_data.unused import report_unused
@@ -348,6 +348,12 @@ class CellMapDataset(Placed, CellMapBaseDataset, Dataset[Item]):
     ) -> torch.Tensor:
         """Return random indices, none twice before all have come."""
         return min_redundant_inds(len(self), num_samples, rng=rng)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__ | {"rng": state_of(self.rng)}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state, rng=restored(state["rng"]))
 
     # -- settings -----------------------------------------------------------------------------------
 

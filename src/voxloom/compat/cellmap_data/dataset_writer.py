@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any
@@ -21,7 +22,7 @@ from voxloom.compat.cellmap_data.subdataset import CellMapSubset
 from voxloom.compat.cellmap_data.unused import report_unused
 from voxloom.compat.cellmap_data.utils.geometry import Bounds
 from voxloom.errors import ConfigError, SchemaError
-from voxloom.geometry import AXES, Grid, Pose
+from voxloom.geometry import AXES, Box, Grid, Point, Pose
 from voxloom.registry import did_you_mean
 from voxloom.sources.tiles import Tiled
 
@@ -31,6 +32,7 @@ logger = logging.getLogger(__name__)
 
 Arrays = Mapping[str, ArrayInfo]
 AS_IT_LIES = Pose()
+_SLACK = 1e-6  # of a voxel: sums of spacings are not exact
 
 
 class CellMapDatasetWriter(Dataset[Item]):
@@ -112,9 +114,8 @@ class CellMapDatasetWriter(Dataset[Item]):
     def _bounds(self, given: Mapping[str, Bounds] | None) -> dict[str, Bounds]:
         names = list(self.target_arrays)
         if given is None:
-            grid = next(iter(self.input_sources.values())).volume.levels[0].grid
-            axes = list(zip(AXES, grid.origin, grid.box.size, strict=True))
-            return {name: {axis: [low, low + size] for axis, low, size in axes} for name in names}
+            box = next(iter(self.input_sources.values())).volume.bounding_box
+            return {name: _bounds_around(box, spec.patch.spacing) for name, spec in self._specs.items()}
         if len(given) == 1 and len(names) == 1 and names[0] not in given:
             (told,) = given
             logger.info("bounds of %r are taken for %r, the only target array", told, names[0])
@@ -328,6 +329,15 @@ class CellMapDatasetWriter(Dataset[Item]):
     def verify(self) -> bool:
         """Return whether there is a tile."""
         return len(self) > 0
+
+
+def _bounds_around(box: Box, spacing: Point) -> Bounds:
+    """Return the bounds whose voxels cover a box from its edge on, as few as do."""
+    around = {}
+    for axis, low, size, step in zip(AXES, box.low, box.size, spacing, strict=True):
+        first = low + step / 2
+        around[axis] = [first, first + max(1, math.ceil(size / step - _SLACK)) * step]
+    return around
 
 
 def _shaped(given: Any, shape: list[int], name: str) -> torch.Tensor:

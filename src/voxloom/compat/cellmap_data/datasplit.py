@@ -123,7 +123,7 @@ class CellMapDataSplit:
         found: dict[str, list[dict[str, str]]] = {TRAIN: [], VALIDATE: []}
         folder = os.path.dirname(os.path.abspath(csv_path))
         for row in rows_from_csv(csv_path):
-            for each in followed(_where_it_is(row, folder)):
+            for each in _named(row.origin, followed, _where_it_is(row, folder)):
                 part = TRAIN if each.part == "train" else VALIDATE
                 found[part].append(
                     {"raw": str(each.raw), "gt": each.gt[0] if each.gt else "", "origin": each.origin}
@@ -141,8 +141,9 @@ class CellMapDataSplit:
 
     def _made(self, part: str, row: Mapping[str, str], origin: str) -> list[Any]:
         is_train = part == TRAIN
-        try:
-            made: Any = CellMapDataset(
+        made: Any = _named(
+            origin,
+            lambda: CellMapDataset(
                 row["raw"],
                 row.get("gt") or None,
                 self.classes,
@@ -157,9 +158,8 @@ class CellMapDataSplit:
                 empty_value=self.empty_value,
                 pad=self.pad is True or self.pad == part,
                 device=self.device,
-            )
-        except VoxloomError as error:
-            raise type(error)(f"{origin}: {error}") from error
+            ),
+        )
         return list(made.datasets) if isinstance(made, CellMapMultiDataset) else [made]
 
     def _raw_transforms(self, is_train: bool) -> Transform | None:
@@ -201,7 +201,8 @@ class CellMapDataSplit:
         return {TRAIN: self.train_datasets, VALIDATE: self.validation_datasets}
 
     def _combined(self, datasets: Sequence[Any]) -> CellMapMultiDataset:
-        return CellMapMultiDataset(self.classes, self.input_arrays, self.target_arrays, datasets)
+        arrays = datasets[0] if datasets else self  # `set_arrays` changes those of one part
+        return CellMapMultiDataset(self.classes, arrays.input_arrays, arrays.target_arrays, datasets)
 
     @property
     def train_datasets_combined(self) -> CellMapMultiDataset:
@@ -276,12 +277,22 @@ class CellMapDataSplit:
         for dataset in self.train_datasets if usage.startswith("train") else self.validation_datasets:
             setattr(dataset, "input_arrays" if is_input else "target_arrays", dict(arrays))
             dataset.reset_arrays("input" if is_input else "target")
+        for made_before in ("_train", "_validation"):
+            self.__dict__.pop(made_before, None)  # it counts the places that there were
 
     def to(self, device: str | torch.device, non_blocking: bool = True) -> CellMapDataSplit:
         """Choose where items are put."""
         self.device = device
         self._each(lambda dataset: dataset.to(device, non_blocking=non_blocking))
         return self
+
+
+def _named(origin: str, made: Callable[..., Any], *arguments: Any) -> Any:
+    """Return what is made; an error names the row that it is of."""
+    try:
+        return made(*arguments)
+    except VoxloomError as error:
+        raise type(error)(f"{origin}: {error}") from error
 
 
 def _where_it_is(row: SplitRow, folder: str) -> SplitRow:

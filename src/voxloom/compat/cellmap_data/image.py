@@ -286,12 +286,16 @@ class PendingVoxels(PendingImage):
     patch: PendingPatch
 
     def values(self) -> torch.Tensor:
-        """Wait for the voxels and return them, as they are stored; NaN where there are none."""
+        """Wait for the voxels and return them; `pad_value` where there are none.
+
+        Voxels of a class are numbers that can be NaN, whatever stands for unknown; others are as they
+        are stored, where their type holds `pad_value`.
+        """
         image = self.image
         voxels = self.patch.result()
         if image._annotation is not None:
             voxels = _of_class(voxels, image._annotation, image.label_class)
-        if not image.pad or image._holds(image.pad_value):
+        if image._annotation is None and (not image.pad or image._holds(image.pad_value)):
             return torch.from_numpy(image.spec.ordered(voxels))
         inside = self.patch.inside()
         floats = voxels.astype(np.float64 if voxels.dtype.itemsize > 2 else np.float32)

@@ -7,13 +7,15 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch.utils.data import get_worker_info
 
 from voxloom.errors import ConfigError
 from voxloom.geometry import AXES, Pose
 from voxloom.registry import did_you_mean
+from voxloom.sample import Array
 from voxloom.transforms.pose import SpatialAugment
 
-__all__ = ["SpatialTransforms", "augment_of", "pose_of", "rng_of", "told"]
+__all__ = ["SpatialTransforms", "augment_of", "pose_of", "restored", "rng_of", "state_of", "told"]
 
 SpatialTransforms = Mapping[str, Any]
 """For instance ``{"mirror": {"axes": {"x": 0.5}}, "rotate": {"axes": {"z": [-30, 30]}}}``."""
@@ -119,5 +121,27 @@ def told(pose: Pose) -> dict[str, Any] | None:
 
 
 def rng_of(generator: torch.Generator | None = None) -> np.random.Generator:
-    """Return a generator of numpy that follows from torch's, which is drawn from once."""
+    """Return a generator of numpy that follows from torch's, which is drawn from once.
+
+    In a process of a loader that is torch's global one: that process has a copy of `generator`, and so
+    has each other one.
+    """
+    if get_worker_info() is not None:
+        generator = None
     return np.random.default_rng(int(torch.randint(2**62, (), generator=generator)))
+
+
+def state_of(generator: torch.Generator | None) -> Array | None:
+    """Return what `restored` makes the same generator of: torch cannot send one to another process.
+
+    Examples
+    --------
+    >>> restored(state_of(torch.Generator().manual_seed(3))).initial_seed()
+    3
+    """
+    return None if generator is None else generator.get_state().numpy()
+
+
+def restored(state: Array | None) -> torch.Generator | None:
+    """Return the generator of a state."""
+    return None if state is None else torch.Generator().set_state(torch.from_numpy(state))

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from voxloom.config import load_config
-from voxloom.errors import ConfigError, SchemaError, VoxloomError
+from voxloom.errors import ConfigError, MissingDataError, SchemaError, VoxloomError
 from voxloom.jobs.data import Place, data_of
 from voxloom.jobs.volume_rows import names_volumes, paths_of, rows_of
 from voxloom.ranks import Rank
@@ -135,3 +135,19 @@ def test_channels_are_to_be_chosen(opened, tmp_path):
         opened("vae", path)
     data = opened("vae", path, volume_data={"channels": {"image": 1}})
     assert data.sources[0].schema["image"].shape == (1, 12, 16)
+
+
+def test_a_file_url_names_the_volume_that_its_path_does(opened, folder):
+    data = opened("vae", f"file://{folder}/raw.zarr")
+    assert len(data.sources[0]) > 0
+    assert data.rows[0].raw == {"image": f"file://{folder}/raw.zarr"}
+
+
+def test_wildcards_that_find_nothing_name_their_row_or_are_left_out(opened, folder, tmp_path, caplog):
+    split = tmp_path / "split.csv"
+    split.write_text(f"train,{folder}/raw.zarr\ntrain,{folder}/no*.zarr\n")
+    with pytest.raises(MissingDataError, match=r"split\.csv, row 2: .*no\*\.zarr: nothing is there"):
+        opened("vae", split)
+    with caplog.at_level(logging.WARNING):
+        assert len(opened("vae", split, volume_data={"on_error": "skip"}).rows) == 1
+    assert "split.csv, row 2: " in caplog.text

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -10,18 +11,20 @@ from pathlib import Path
 from typing import Any, Literal
 
 from voxloom.config import Config
-from voxloom.errors import ConfigError
+from voxloom.errors import ConfigError, DataError
 from voxloom.sources import Layout
 from voxloom.sources.opening import is_volume
 from voxloom.sources.split_rows import SplitRow, followed, is_volume_split, rows_from_csv, rows_from_dict
 
 __all__ = ["SIDES", "address", "names_volumes", "paths_of", "rows_of"]
 
+logger = logging.getLogger(__name__)
+
 SIDES = ("condition", "target")
 """The fields of a pair."""
 
 Kind = Literal["images", "pairs"]
-_COLLAPSED = re.compile(r"^(s3|gs|https?|file):/(?!/)")
+_COLLAPSED = re.compile(r"^(s3|gs|https?):/(?!/)|^file:(?=/(?!/))")
 
 
 def address(path: str | Path) -> str:
@@ -29,10 +32,10 @@ def address(path: str | Path) -> str:
 
     Examples
     --------
-    >>> address(Path("s3://bucket/em.zarr")), address("data/em.zarr")
-    ('s3://bucket/em.zarr', 'data/em.zarr')
+    >>> address(Path("s3://bucket/em.zarr")), address(Path("file:///data/em.zarr")), address("em.zarr")
+    ('s3://bucket/em.zarr', 'file:///data/em.zarr', 'em.zarr')
     """
-    return _COLLAPSED.sub(r"\1://", str(path))
+    return _COLLAPSED.sub(lambda found: f"{found[1]}://" if found[1] else "file://", str(path))
 
 
 def names_volumes(config: Config) -> bool:
@@ -61,7 +64,8 @@ def rows_of(config: Config, kind: Kind) -> list[SplitRow]:
     DataError, MissingDataError
         If a split cannot be read.
     """
-    return [_by_field(row, kind) for row in chain.from_iterable(map(followed, _written(config, kind)))]
+    rows = chain.from_iterable(_followed(row, config) for row in _written(config, kind))
+    return [_by_field(row, kind) for row in rows]
 
 
 def paths_of(row: SplitRow) -> Mapping[str, str]:
@@ -80,6 +84,17 @@ def _written(config: Config, kind: Kind) -> Sequence[SplitRow]:
     if layout.val_dir is not None:
         datasets["validate"] = _at(layout, layout.val_dir, kind)
     return rows_from_dict(datasets)
+
+
+def _followed(row: SplitRow, config: Config) -> list[SplitRow]:
+    """Return what the wildcards of a row find; an error names the row, where it is not left out."""
+    try:
+        return followed(row)
+    except DataError as error:
+        if config.volume_data.on_error == "raise":
+            raise type(error)(f"{row.origin}: {error}") from error
+        logger.warning("left out %s: %s", row.origin, error)
+        return []
 
 
 def _split_at(path: Path) -> Path | None:

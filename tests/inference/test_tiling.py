@@ -311,3 +311,15 @@ def test_shares_after_a_stop_are_even(raw, tmp_path):
     list(task.run(range(6)))
     done = [predict_volume(THREE, raw, path, options=options(), rank=Rank(i, 3)).done for i in range(3)]
     assert done == [2, 2, 2]
+
+
+def test_an_overwriting_job_that_is_started_again_comes_to_its_end(raw, tmp_path):
+    path = str(tmp_path / "p.zarr")
+    anew = options(overwrite=True)
+    predict_volume(THREE, raw, path, options=anew)
+    task = VolumeTask(THREE, raw, path, anew)
+    task.begin()
+    assert len(task.missing()) == 12
+    list(task.run(range(5)))
+    report = predict_volume(THREE, raw, path, options=anew)
+    assert (report.done, report.is_finished) == (7, True)

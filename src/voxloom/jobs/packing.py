@@ -213,11 +213,6 @@ def _named(texts: dict[str, str]) -> dict[str, str]:
     return found
 
 
-def _is_same(one: Place, other: Place) -> bool:
-    are_files = one.scheme == other.scheme == "file"
-    return one == other or (are_files and os.path.samefile(one.path, other.path))
-
-
 class _Job:
     """One process at work on a plan.
 
@@ -237,7 +232,7 @@ class _Job:
         found = self.place.read_bytes(_SPLIT)
         if found is None:
             return
-        if _is_same(path, Place.of(split)) or (found != self.plan.table and not self.options.overwrite):
+        if same_or_inside(Place.of(split), path) or (found != self.plan.table and not self.options.overwrite):
             raise OutputExistsError(
                 f"{path}: another split is there already. Name another folder for the copy, or move it away."
             )

@@ -10,6 +10,7 @@ from PIL import Image
 from voxloom.inference.segmentation import segmentation_model
 from voxloom.inference.trained import Trained
 from voxloom.testing.segmentation import write_segmentation, write_split
+from voxloom.testing.volumes import write_volume
 from voxloom.volumes import Volume
 
 
@@ -138,3 +139,12 @@ def test_what_cannot_be_meant_is_told(trained, predict, tmp_path, arguments, mes
     assert done.code != 0
     assert message in done.err
     assert not (tmp_path / "p.zarr").exists()
+
+
+def test_values_of_another_type_are_refused_unless_meant(trained, predict, folder, call, tmp_path):
+    raw = voxels(folder / "3/em.zarr")[0]
+    deep = write_volume(tmp_path / "deep.zarr", raw.astype(np.uint16) * 16)
+    failed = predict(trained("run"), "--input", deep)
+    assert failed.code == 1
+    assert "holds uint16, and the network learned from uint8" in failed.err
+    assert predict(trained("run"), "--input", deep, "--any-type").code == 0

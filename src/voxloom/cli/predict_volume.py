@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import sys
+from collections.abc import Sequence
 from typing import Any
 
 import click
@@ -13,15 +15,20 @@ from voxloom.cli.wording import WordedCommand, is_quiet
 
 __all__ = ["is_volume_path", "of_volumes", "segmentation", "translate_volume"]
 
+_NAMED = re.compile(r"\w[\w-]*=.+")
 _POSITIVE = click.IntRange(min=1)
-_INPUT = ("channel", "unit", "spacing", "device", "precision", "dask")
+_INPUT = ("channel", "unit", "spacing", "any_type", "device", "precision", "dask")
 
 
 @click.command(name="segmentation", cls=WordedCommand)
 @click.option(
     "--checkpoint", required=True, type=click.Path(), help="A run, a checkpoint, or exported weights."
 )
-@click.option("--input", "volume", required=True, help="Volume to predict: OME-Zarr or N5, a path or a URL.")
+@click.option(
+    "--input", "volumes", required=True, multiple=True, metavar="[NAME=]PATH",
+    help="Volume to predict: OME-Zarr or N5, a path or a URL; one for each input by name, if the network learned "
+    "from several volumes at each place.",
+)  # fmt: skip
 @click.option(
     "-o", "--output", required=True,
     help="New OME-Zarr for the results, a path or a URL; for labels alone also IMAGE/labels/NAME.",
@@ -51,11 +58,12 @@ _INPUT = ("channel", "unit", "spacing", "device", "precision", "dask")
 @click.option("--channel", multiple=True, help="Channel of the input to take, by name or number.")
 @click.option("--unit", help="Unit of an input whose metadata tell none, for instance nanometer.")
 @click.option("--spacing", nargs=3, type=float, metavar="Z Y X", help="Spacing in nm of a plain array.")
+@click.option("--any-type", is_flag=True, help="Take an input of another type of values than in training.")
 @click.option("--precision", type=click.Choice(["fp32", "bf16", "fp16"]), default="fp32", show_default=True)
 @click.option("--device", help="For instance cpu or cuda:1.  [default: a GPU if there is one]")
 @click.option("--dask", metavar="SCHEDULER|local", help="Work on a Dask cluster.")
 @click.option("--overwrite", is_flag=True, help="Replace an output that is there already.")
-def segmentation(checkpoint: str, volume: str, output: str, **given: Any) -> None:
+def segmentation(checkpoint: str, volumes: tuple[str, ...], output: str, **given: Any) -> None:
     """Predict the classes of each voxel of a volume, tile by tile, into OME-Zarr.
 
     A command that was cut off goes on when it is given again. Under torchrun, srun or mpirun each
@@ -76,12 +84,28 @@ def segmentation(checkpoint: str, volume: str, output: str, **given: Any) -> Non
     given |= {"unit": given.pop("shard"), "version": given.pop("ngff")}
     is_main = Rank.from_environment().is_main
     shown = is_main and sys.stderr.isatty() and not is_quiet()
+    read_from = _by_name(volumes)
     report = predict_segmentation(
-        checkpoint, volume, output, settings=given, options=InputOptions(**read),
+        checkpoint, read_from, output, settings=given, options=InputOptions(**read),
         progress=Bar("predicting") if shown else None,
     )  # fmt: skip
     if not is_quiet() and (is_main or report.is_finished):
-        _tell(report, volume)
+        _tell(report, *([read_from] if isinstance(read_from, str) else read_from.values()))
+
+
+def _by_name(given: Sequence[str]) -> str | dict[str, str]:
+    """Return the one path, or NAME=PATH as a mapping; a file whose name is like that is a path."""
+    if len(given) == 1 and (os.path.exists(given[0]) or not _NAMED.fullmatch(given[0])):
+        return given[0]
+    named: dict[str, str] = {}
+    for each in given:
+        name, is_named, path = each.partition("=")
+        if not is_named or not _NAMED.fullmatch(each) or name in named:
+            raise click.UsageError(
+                f"--input {each}: several inputs need a name each, once. Expected --input NAME=PATH."
+            )
+        named[name] = path
+    return named
 
 
 def of_volumes(function: Any) -> Any:
@@ -146,7 +170,7 @@ def translate_volume(task: str, checkpoint: str, volume: str, output: str, given
         _tell(report, volume)
 
 
-def _tell(report: Any, volume: str) -> None:
+def _tell(report: Any, *volumes: str) -> None:
     from voxloom.amounts import counted
     from voxloom.jobs.viewing import napari_line
 
@@ -157,7 +181,7 @@ def _tell(report: Any, volume: str) -> None:
         )
         return
     click.echo(f"{counted(report.units, 'unit')} in {report.output}, {report.done} of them predicted now")
-    shown = (volume, report.output)
+    shown = (*volumes, report.output)
     click.echo(f"look: voxloom inspect {shlex.quote(report.output)} --preview preview.png")
     click.echo(f"      voxloom view {shlex.join(shown)}    (neuroglancer, in the browser)")
     click.echo(f"      {napari_line(shown)}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,8 @@ from voxloom.inference.tiling import TiledReport, VolumeTask, predict_volume
 from voxloom.inference.trained import Trained
 from voxloom.inference.volume_plan import TiledOptions
 from voxloom.jobs.device import device_of
+from voxloom.jobs.input_paths import input_paths
+from voxloom.jobs.prediction_input import check_input
 from voxloom.jobs.stopping import interrupted_by_sigterm
 from voxloom.ranks import Rank
 from voxloom.volumes import Volume
@@ -45,6 +47,8 @@ class InputOptions(Component):
     """Distance of voxels along z, y, x in nm, for an input without metadata."""
     device: str | None = None
     """Device to compute on; None takes a GPU where there is one."""
+    any_type: bool = False
+    """Predict although the input is of another type than what the network learned from."""
     precision: str = "fp32"
     """Arithmetic of the network: fp32, bf16 or fp16."""
     dask: str | None = None
@@ -53,7 +57,7 @@ class InputOptions(Component):
 
 def predict_segmentation(
     checkpoint: str | Path,
-    volume: str,
+    volume: str | Mapping[str, str],
     output: str,
     *,
     settings: dict[str, Any] | None = None,
@@ -67,7 +71,8 @@ def predict_segmentation(
     checkpoint
         A run's folder (its best checkpoint), a checkpoint file, or exported weights.
     volume
-        Path or URL of what is read.
+        Path or URL of what is read; where the network learned from several volumes at each place, that of
+        each input by name. The first input's is the one that is predicted.
     output
         Path or URL of the new OME-Zarr.
     settings
@@ -82,7 +87,7 @@ def predict_segmentation(
     CheckpointError
         If the checkpoint is of another task.
     ConfigError
-        If a setting cannot be meant.
+        If a setting cannot be meant, or the input is unlike what the network learned from.
     OutputExistsError, SaveError, VolumeReadError, Interrupted
         As `predict_volume` does.
     """
@@ -93,16 +98,31 @@ def predict_segmentation(
     trained = Trained.load(checkpoint, device=device)
     model = segmentation_model(trained, device=device, precision=PRECISIONS[options.precision])
     tiled = tiled_options({**seen_beyond(trained), **(settings or {})})
-    data = trained.config["segmentation_data"]
-    channels = None if options.channels is None else [channel_of(name) for name in options.channels]
-    raw = Volume.open(
-        volume, channels=channels, unit=options.unit or data.get("unit"), spacing=options.spacing
-    )
-    _check_channels(raw, trained)
+    raw = _opened(volume, trained, options)
     with interrupted_by_sigterm():
         if options.dask:
             return predict_on_dask(VolumeTask(model, raw, output, tiled), options.dask, progress=progress)
         return predict_volume(model, raw, output, options=tiled, rank=rank, progress=progress)
+
+
+def _opened(given: str | Mapping[str, str], trained: Trained, options: InputOptions) -> list[Volume]:
+    """Open the volume, or that of each input, and check that the network can know it."""
+    channels = None if options.channels is None else [channel_of(name) for name in options.channels]
+    unit = options.unit or trained.config["segmentation_data"].get("unit")
+    opened = {
+        name: Volume.open(path, channels=channels, unit=unit, spacing=options.spacing)
+        for name, path in input_paths(given, trained.facts).items()
+    }
+    first = next(iter(opened.values()))
+    for name, volume in opened.items():
+        check_input(volume, trained, name=name, any_type=options.any_type)
+        if (first.bounding_box & volume.bounding_box) is None:
+            raise ConfigError(
+                f"{volume.path} has no place in common with {first.path}: they lie at "
+                f"{volume.bounding_box} and {first.bounding_box}. Expected volumes of one sample, in the same "
+                "coordinates."
+            )
+    return list(opened.values())
 
 
 def predict_on_dask(task: VolumeTask, scheduler: Any, *, progress: Progress | None = None) -> TiledReport:
@@ -186,13 +206,3 @@ def tiled_options(settings: dict[str, Any]) -> TiledOptions:
 def channel_of(name: str) -> str | int:
     """Return a channel's name, or its number."""
     return int(name) if name.isdecimal() else name
-
-
-def _check_channels(raw: Volume, trained: Trained) -> None:
-    images = len(trained.facts["inputs"])
-    expected = int(trained.configs["segmenter"]["in_channels"])
-    if len(raw.channels) * images != expected:
-        raise ConfigError(
-            f"{raw.path} has {len(raw.channels)} channels ({', '.join(raw.channels)}): the network expects "
-            f"{expected // images}. Choose them with channels (--channel NAME)."
-        )

@@ -38,7 +38,10 @@ _INPUT = ("channel", "unit", "spacing", "any_type", "device", "precision", "dask
     type=click.Choice(["probabilities", "values", "labels", "masks"]),
     help="Probabilities as uint8, the network's values as float32, the strongest class, a mask a class.",
 )  # fmt: skip
-@click.option("--threshold", type=click.FloatRange(0, 1), help="Least probability of a label or a mask.")
+@click.option(
+    "--threshold", type=click.FloatRange(0, 1),
+    help="Least probability of a label or a mask.  [default: 0.5; of labels that exclude each other, none]",
+)  # fmt: skip
 @click.option(
     "--overlap", type=click.FloatRange(0, 1, max_open=True), default=0.25, show_default=True,
     help="Part of a tile that it shares with the next.",

@@ -98,6 +98,12 @@ def test_wildcards_pair_what_they_stand_for(tmp_path):
     assert pairs(tmp_path, "?/em.zarr") == [("a/em.zarr",), ("b/em.zarr",)]
 
 
+def test_folders_may_have_brackets_in_their_names(tmp_path):
+    made(tmp_path, "a[1]/em.zarr", "a[1]/gt.zarr/mito")
+    expected = [("a[1]/em.zarr", "a[1]/gt.zarr/[mito,er]")]
+    assert pairs(tmp_path, "a[1]/em.zarr", "*[1]/gt.zarr/[mito,er]") == expected
+
+
 def test_one_raw_volume_may_have_many_crops(tmp_path):
     made(tmp_path, "a.zarr/em", "a.zarr/gt/crop1", "a.zarr/gt/crop2", "b.zarr/em", "b.zarr/gt/crop9")
     assert pairs(tmp_path, "a.zarr/em", "a.zarr/gt/crop*/[er]/s0") == [

@@ -8,6 +8,7 @@ from voxloom.errors import DataError, MissingDataError, SchemaError, VolumeMetad
 from voxloom.sources.split_rows import SplitRow
 from voxloom.sources.volume_split import VolumeSplit
 from voxloom.testing.volumes import VolumeForm, phantom, write_classes, write_volume
+from voxloom.volumes import opening
 from voxloom.volumes.classes import Classes
 
 MITO = Classes(names=("mito",))
@@ -165,3 +166,15 @@ def test_for_training_the_images_are_alike(root):
     with pytest.raises(SchemaError, match=r"row 2: .*deep.zarr has 1 channel of uint16, and .*\(.*row 1\)"):
         chosen.open(for_training=True)
     assert chosen.open().validation
+
+
+def test_rows_that_cannot_be_opened_do_not_cost_the_others_a_second_time(root, monkeypatch):
+    begun = []
+    begin = opening.begin_reads
+    monkeypatch.setattr(opening, "begin_reads", lambda files: begun.append(1) or begin(files))
+    lines = ["train,a/em.zarr", "train,b/em.zarr", "train,c/em.zarr"]
+    split(root, *lines).open()
+    good = len(begun)
+    begun.clear()
+    split(root, *lines, "train,none.zarr").open(on_error="skip")
+    assert len(begun) <= good + 2

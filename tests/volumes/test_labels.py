@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from voxloom.errors import MissingDataError, SchemaError
+from voxloom.errors import DataError, MissingDataError, SchemaError
 from voxloom.geometry import Box, PatchSpec
 from voxloom.testing.volumes import write_classes, write_volume
 from voxloom.volumes.bits import begin_bits
@@ -100,6 +100,27 @@ def test_a_class_twice_is_refused(tmp_path, masks):
 def test_brackets_that_cannot_be_meant(path):
     with pytest.raises(SchemaError, match="brackets once"):
         split_path(path)
+
+
+def test_folders_may_have_brackets_in_their_names(tmp_path, masks):
+    write_classes(tmp_path / "[2024]" / "crop[1]", masks)
+    crop = f"{tmp_path}/[2024]/crop[1]"
+    assert Labels.open(f"{crop}/[mito,er]").annotated == {"mito", "er"}
+    assert Labels.open(f"{crop}/mito").annotated == {"mito"}
+    assert split_path("s3://bucket/[2024]/[mito]") == ("s3://bucket/[2024]/{label}", ("mito",))
+    with pytest.raises(SchemaError, match="have to be there"):
+        Labels.open(f"{tmp_path}/[2025]/crop/[mito,er]")
+
+
+def test_each_that_can_be_opened_is(tmp_path, masks):
+    """The errors stand where the others would, whatever is wrong."""
+    path = write_classes(tmp_path / "a", masks)
+    several = str(write_volume(tmp_path / "b", np.zeros((2, *SHAPE), np.uint8)))
+    paths = [path, path.replace("er]", "nucleus]"), f"{tmp_path}/[]", "ftp://a/[er]", several, path]
+    kinds = [type(each) for each in Labels.open_each(paths)]
+    assert kinds == [Labels, MissingDataError, SchemaError, DataError, SchemaError, Labels]
+    with pytest.raises(MissingDataError, match="nucleus"):
+        Labels.open_many(paths)
 
 
 def test_several_channels_are_refused(tmp_path):

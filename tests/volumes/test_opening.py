@@ -168,7 +168,7 @@ def test_many_open_at_once_and_each_tells_its_own_error(tmp_path):
     wrong = tmp_path / "9.zarr"
     with pytest.raises(MissingDataError, match=r"9\.zarr"):
         Volume.open_many([*images, wrong])
-    found = Volume.open_each([images[0], wrong, images[2]], Volume.open(images[0]).options)
+    found = Volume.open_each([images[0], wrong, images[2]])
     assert [type(each) for each in found] == [Volume, MissingDataError, Volume]
     assert Volume.open_many([]) == []
 

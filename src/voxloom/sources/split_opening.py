@@ -54,10 +54,10 @@ def open_rows(
         As `Volume.open` takes them.
     """
     single, failed = _followed(rows)
-    raws = _opened(lambda paths: Volume.open_many(paths, **options), _raw_paths(single))
+    raws = _opened(lambda paths: Volume.open_each(paths, **options), _raw_paths(single))
     shared = {name: value for name, value in options.items() if name != "channels"}
     labels = _opened(
-        lambda paths: Labels.open_many(paths, classes=classes, **shared),
+        lambda paths: Labels.open_each(paths, classes=classes, **shared),
         [path for row in single for path in row.gt],
     )
     found: list[Found] = []
@@ -89,21 +89,11 @@ def _raw_paths(rows: Iterable[SplitRow]) -> list[str]:
 
 
 def _opened(
-    open_many: Callable[[list[str]], Sequence[T]], paths: Iterable[str]
+    open_each: Callable[[list[str]], Sequence[T | VoxloomError]], paths: Iterable[str]
 ) -> dict[str, T | VoxloomError]:
-    """Open each path once, all at once; where one fails, one by one, to know which."""
+    """Open each path once, all at once."""
     unique = list(dict.fromkeys(paths))
-    try:
-        return dict(zip(unique, open_many(unique), strict=True)) if unique else {}
-    except VoxloomError:
-        return {path: _tried(open_many, path) for path in unique}
-
-
-def _tried(open_many: Callable[[list[str]], Sequence[T]], path: str) -> T | VoxloomError:
-    try:
-        return open_many([path])[0]
-    except VoxloomError as error:
-        return error
+    return dict(zip(unique, open_each(unique), strict=True)) if unique else {}
 
 
 def _inputs(row: SplitRow, names: Sequence[str]) -> dict[str, str]:

@@ -289,7 +289,7 @@ def _matches(path: str) -> dict[tuple[str, ...], str]:
     """Return the paths that a path with wildcards finds, by what each wildcard stands for; sorted.
 
     ``*`` and ``?`` stand for what they do in a shell, within one name. Brackets name classes; what
-    follows the first of them is taken as it is.
+    follows the last of them is taken as it is.
 
     Raises
     ------
@@ -302,14 +302,14 @@ def _matches(path: str) -> dict[tuple[str, ...], str]:
         return {(): path}
     if _URL.match(path):
         raise DataError(f"{path}: wildcards are for local files. Expected each path on a row of its own.")
-    found, bracket, rest = path.partition("[")
+    found, bracket, rest = path.rpartition("[") if "[" in path else (path, "", "")
     head, _, start = found.rpartition("/") if bracket else (found, "", "")
     if _WILD.search(start + rest):
         raise DataError(f"{path}: wildcards after the brackets. Expected them before.")
     tail = f"/{start}{bracket}{rest}" if bracket else ""
     pattern = re.compile("".join(_as_regex(letter) for letter in head))
     captured = {}
-    for each in sorted(glob.glob(head)):
+    for each in sorted(glob.glob(head.replace("[", "[[]"))):
         if match := pattern.fullmatch(each):
             captured[match.groups()] = each + tail
     if not captured:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 
-from voxloom.errors import SchemaError
+from voxloom.errors import SchemaError, VoxloomError
 from voxloom.geometry import Box
 from voxloom.volumes.bits import Mark
 from voxloom.volumes.classes import Classes
@@ -16,6 +18,7 @@ from voxloom.volumes.volume import Volume
 
 __all__ = ["Annotation", "Labels", "split_path"]
 
+T = TypeVar("T")
 _BRACKETS = re.compile(r"\[([^\[\]]*)\]")
 
 
@@ -101,7 +104,7 @@ class Labels:
         Raises
         ------
         SchemaError
-            If brackets stand twice or hold no name.
+            If the brackets hold no name (see `split_path`).
         MissingDataError
             If there is no volume.
         VolumeMetadataError
@@ -114,9 +117,37 @@ class Labels:
         cls, paths: Sequence[str], *, classes: Classes | None = None, **options: Any
     ) -> list[Labels]:
         """Open the labels at several paths, all requests in flight at once."""
-        wanted = [_wanted(path, classes) for path in paths]
-        opened = iter(Volume.open_many([where for each in wanted for _, where in each], **options))
-        return [cls(tuple(_annotation(next(opened), name) for name, _ in each)) for each in wanted]
+        opened = cls.open_each(paths, classes=classes, **options)
+        for each in opened:
+            if isinstance(each, VoxloomError):
+                raise each
+        return [each for each in opened if not isinstance(each, VoxloomError)]
+
+    @classmethod
+    def open_each(
+        cls, paths: Sequence[str], *, classes: Classes | None = None, **options: Any
+    ) -> list[Labels | VoxloomError]:
+        """Open the labels at several paths; where they cannot be opened the error stands in their place."""
+        wanted = [_tried(partial(_wanted, path, classes)) for path in paths]
+        places = [where for each in wanted if not isinstance(each, VoxloomError) for _, where in each]
+        opened = iter(Volume.open_each(places, **options))
+        found: list[Labels | VoxloomError] = []
+        for each in wanted:
+            if isinstance(each, VoxloomError):
+                found.append(each)
+            else:
+                named = [(next(opened), name) for name, _ in each]
+                found.append(_tried(partial(cls._of, named)))
+        return found
+
+    @classmethod
+    def _of(cls, named: Sequence[tuple[Volume | VoxloomError, str]]) -> Labels:
+        annotations = []
+        for volume, name in named:
+            if isinstance(volume, VoxloomError):
+                raise volume
+            annotations.append(_annotation(volume, name))
+        return cls(tuple(annotations))
 
     @property
     def annotated(self) -> frozenset[str]:
@@ -143,15 +174,23 @@ class Labels:
         return [mark for mark in marks if mark is not None]
 
 
+def _tried(make: Callable[[], T]) -> T | VoxloomError:
+    try:
+        return make()
+    except VoxloomError as error:
+        return error
+
+
 def split_path(path: str) -> tuple[str, tuple[str, ...]]:
     """Return a path with ``{label}`` in the place of its brackets, and the names in them.
 
-    Without brackets the path is returned with no names.
+    Without brackets the path is returned with no names, and so is a local folder whose own name has
+    some. Where folders have brackets in their names, the last brackets are those of the classes.
 
     Raises
     ------
     SchemaError
-        If brackets stand twice, or hold no name, or one twice.
+        If there is no folder of the name up to the last brackets; if they hold no name, or one twice.
 
     Examples
     --------
@@ -160,16 +199,18 @@ def split_path(path: str) -> tuple[str, tuple[str, ...]]:
     >>> split_path("crop.zarr/labels/mito")
     ('crop.zarr/labels/mito', ())
     """
-    found = _BRACKETS.findall(path)
-    if not found:
+    found = list(_BRACKETS.finditer(path))
+    if not found or os.path.isdir(path):
         return path, ()
-    names = tuple(name.strip() for name in found[0].split(","))
-    if len(found) > 1 or "" in names or len(set(names)) < len(names):
+    before, after = path[: found[-1].start()], path[found[-1].end() :]
+    names = tuple(name.strip() for name in found[-1][1].split(","))
+    is_whole = len(found) == 1 or "://" in path or os.path.isdir(os.path.dirname(before))
+    if not is_whole or "" in names or len(set(names)) < len(names):
         raise SchemaError(
             f"labels {path!r}: expected brackets once, with the names of classes between commas, each once: "
-            "crop.zarr/labels/[mito,er]"
+            "crop.zarr/labels/[mito,er]. Folders with brackets in their names have to be there"
         )
-    return _BRACKETS.sub("{label}", path), names
+    return f"{before}{{label}}{after}", names
 
 
 def _wanted(path: str, classes: Classes | None) -> list[tuple[str, str]]:

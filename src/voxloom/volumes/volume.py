@@ -113,14 +113,16 @@ class Volume:
         strict: bool = False,
     ) -> list[Volume]:
         """Open many volumes, the requests of all in flight at once; parameters and errors as of `open`."""
-        options = _options(channels, time, unit=unit, spacing=spacing, strict=strict)
-        return [_or_raise(each) for each in cls.open_each(paths, options)]
+        options = {"channels": channels, "time": time, "unit": unit, "spacing": spacing, "strict": strict}
+        return [_or_raise(each) for each in cls.open_each(paths, **options)]
 
     @classmethod
-    def open_each(cls, paths: Iterable[Path], options: Options) -> list[Volume | DataError]:
-        """Open many volumes; where one cannot be opened its error stands in its place."""
-        found = describe_each([Place.of(path) for path in paths], options)
-        return [each if isinstance(each, DataError) else cls(each) for each in found]
+    def open_each(cls, paths: Iterable[Path], **options: Any) -> list[Volume | DataError]:
+        """Open many volumes as `open_many` does; where one cannot be opened its error stands in its place."""
+        places = [_place_of(path) for path in paths]
+        found = iter(describe_each([p for p in places if isinstance(p, Place)], _options(**options)))
+        each = [place if isinstance(place, DataError) else next(found) for place in places]
+        return [one if isinstance(one, DataError) else cls(one) for one in each]
 
     @classmethod
     def create(
@@ -358,13 +360,20 @@ def _or_raise(found: Volume | DataError) -> Volume:
     return found
 
 
+def _place_of(path: Path) -> Place | DataError:
+    try:
+        return Place.of(path)
+    except DataError as error:
+        return error
+
+
 def _options(
-    channels: Sequence[str | int] | None,
-    time: int,
+    channels: Sequence[str | int] | None = None,
+    time: int = 0,
     *,
-    unit: str | None,
-    spacing: Sequence[float] | None,
-    strict: bool,
+    unit: str | None = None,
+    spacing: Sequence[float] | None = None,
+    strict: bool = False,
 ) -> Options:
     stated = None if spacing is None else _point(spacing)
     if stated is not None and not min(stated) > 0:

@@ -29,7 +29,9 @@ def bare(monkeypatch, tmp_path):
         ("/a/b.zarr/", "/a/b.zarr"),
         ("/a/../b.zarr", "/b.zarr"),
         ("file:///a/b%20c.zarr", "/a/b c.zarr"),
+        ("file:///a/b%231#2?.zarr", "/a/b#1#2?.zarr"),
         ("s3://bucket/a/b.zarr/", "s3://bucket/a/b.zarr"),
+        ("s3://bucket/exp#3/what?/a b%20c.zarr", "s3://bucket/exp#3/what?/a b%20c.zarr"),
         ("gs://bucket/b.zarr", "gs://bucket/b.zarr"),
         ("https://host:8080/x/b.zarr", "https://host:8080/x/b.zarr"),
     ],
@@ -59,6 +61,12 @@ def test_parts_of_a_place():
 def test_urls_that_are_none_of_ours(text):
     with pytest.raises(DataError, match=r"expected"):
         Place.of(text)
+
+
+@pytest.mark.parametrize("rest", ["?sig=x%2Fy&e=1", "#s0", "/a?b/c.zarr"])
+def test_addresses_that_would_lose_a_part_are_refused(rest):
+    with pytest.raises(DataError, match="without"):
+        Place.of(f"https://host/em.zarr{rest}")
 
 
 def test_s3_is_anonymous_where_no_credentials_are_set(bare, tmp_path):

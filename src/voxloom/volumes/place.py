@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 from voxloom.errors import DataError, VolumeMetadataError, VolumeReadError
 from voxloom.volumes import engine
@@ -57,15 +57,22 @@ class Place:
         text = os.fspath(path)
         if "://" not in text:
             return cls("file", "", os.path.abspath(os.path.expanduser(text)))
-        parts = urlsplit(text)
-        if parts.scheme == "file":
-            return cls("file", "", os.path.abspath(unquote(parts.path)))
-        if parts.scheme not in _SPECS or not parts.netloc:
+        scheme, _, rest = text.partition("://")  # keys may hold "#" and "?": they are no parts of a URL here
+        host, _, path = rest.partition("/")
+        if scheme == "file":
+            return cls("file", "", os.path.abspath(unquote(f"/{path}")))
+        if scheme not in _SPECS or not host:
             raise DataError(
                 f"{text}: expected a path, or a URL such as s3://bucket/raw.zarr that begins with file, "
                 f"{', '.join(_SPECS)}"
             )
-        return cls(parts.scheme, parts.netloc, parts.path.strip("/"))
+        if scheme.startswith("http") and {"?", "#"} & {*rest}:
+            raise DataError(
+                f"{text}: expected the address of a folder, without ? and #: a signature is of one file, and "
+                "a volume has many. Read it from its bucket (s3://, gs://) with credentials, or write %3F and "
+                "%23 where they are part of a name"
+            )
+        return cls(scheme, host, path.strip("/"))
 
     def __str__(self) -> str:
         return self.path if self.scheme == "file" else f"{self.scheme}://{self.host}/{self.path}"

@@ -206,3 +206,16 @@ def test_datasets_of_others(dataset):
     (batch,) = CellMapDataLoader(Listed(), batch_size=4, **options)
     assert batch["name"] == ["0", "1", "2", "3"]
     assert batch["raw"][:, 0, 0].tolist() == [0, 1, 2, 3]
+
+
+def test_weighted_and_the_generator_come_in_either_order(several):
+    def drawn(*given):
+        return several.get_random_subset_indices(5, *given).tolist()
+
+    def generator():
+        return torch.Generator().manual_seed(2)
+
+    assert drawn(True, generator()) == drawn(generator(), True) == drawn(generator())
+    assert drawn(False, generator()) == drawn(generator(), False)
+    one, two = (sorted(several.get_subset_random_sampler(5, generator())) for _ in range(2))
+    assert one == two == sorted(several.get_subset_random_sampler(5, True, generator()))

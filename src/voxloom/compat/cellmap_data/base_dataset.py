@@ -10,7 +10,7 @@ import torch
 
 from voxloom.compat.cellmap_data.mutable_sampler import MutableSubsetRandomSampler
 
-__all__ = ["CellMapBaseDataset", "Item", "Transform", "weights_of"]
+__all__ = ["CellMapBaseDataset", "Item", "Transform", "in_order", "weights_of"]
 
 Item = dict[str, Any]
 """A tensor an array, ``idx``, and ``__metadata__``."""
@@ -54,14 +54,34 @@ class CellMapBaseDataset(ABC):
         """Choose where tensors are put."""
 
     def get_subset_random_sampler(
-        self, num_samples: int, weighted: bool = True, rng: torch.Generator | None = None
+        self,
+        num_samples: int,
+        weighted: bool | torch.Generator | None = True,
+        rng: torch.Generator | bool | None = None,
     ) -> MutableSubsetRandomSampler:
-        """Return a sampler of some random indices, which its `refresh` draws anew."""
+        """Return a sampler of some random indices, which its `refresh` draws anew.
+
+        `rng` may come before `weighted`.
+        """
+        is_weighted, generator = in_order(weighted, rng)
 
         def draw() -> torch.Tensor:
-            return self.get_random_subset_indices(num_samples, rng=rng, weighted=weighted)
+            return self.get_random_subset_indices(num_samples, rng=generator, weighted=is_weighted)
 
-        return MutableSubsetRandomSampler(draw, rng=rng)
+        return MutableSubsetRandomSampler(draw, rng=generator)
+
+
+def in_order(*given: bool | torch.Generator | None) -> tuple[bool, torch.Generator | None]:
+    """Return whether to weight, and the generator, in whichever order they were given: methods differ.
+
+    Examples
+    --------
+    >>> in_order(None, False), in_order(torch.Generator(), None)[0]
+    ((False, None), True)
+    """
+    flags = [each for each in given if isinstance(each, bool)]
+    generators = [each for each in given if isinstance(each, torch.Generator)]
+    return all(flags), generators[0] if generators else None
 
 
 def weights_of(counts: Mapping[str, float], classes: Sequence[str]) -> dict[str, float]:

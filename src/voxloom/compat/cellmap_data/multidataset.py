@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch.utils.data import ConcatDataset
 
-from voxloom.compat.cellmap_data.base_dataset import CellMapBaseDataset, Item, Transform, weights_of
+from voxloom.compat.cellmap_data.base_dataset import CellMapBaseDataset, Item, Transform, in_order, weights_of
 from voxloom.compat.cellmap_data.items import PendingItem
 from voxloom.compat.cellmap_data.mutable_sampler import MutableSubsetRandomSampler
 from voxloom.compat.cellmap_data.utils.sampling import min_redundant_inds
@@ -162,9 +162,8 @@ class CellMapMultiDataset(CellMapBaseDataset, ConcatDataset[Item]):
     def get_random_subset_indices(
         self,
         num_samples: int,
-        rng: torch.Generator | None = None,
-        *,
-        weighted: bool = True,
+        rng: torch.Generator | bool | None = None,
+        weighted: bool | torch.Generator | None = True,
         **kwargs: Any,  # noqa: ARG002
     ) -> torch.Tensor:
         """Return random indices: of each dataset none twice before all have come.
@@ -173,20 +172,21 @@ class CellMapMultiDataset(CellMapBaseDataset, ConcatDataset[Item]):
         ----------
         weighted
             Whether datasets come as often as what they hold of the classes weighs; else as often as
-            they are large.
+            they are large. May come before `rng`.
         """
+        is_weighted, generator = in_order(weighted, rng)
         sizes = torch.tensor([len(dataset) for dataset in self.datasets], dtype=torch.float64)  # type: ignore[arg-type]
         if not len(self):
             raise ConfigError(f"{num_samples} samples of {self!r}: expected at least one place")
         weights = torch.tensor([self._weight(dataset) for dataset in self.datasets], dtype=torch.float64)
-        shares = sizes * weights if weighted and weights.any() else sizes
-        drawn = torch.multinomial(shares, num_samples, replacement=True, generator=rng)
+        shares = sizes * weights if is_weighted and weights.any() else sizes
+        drawn = torch.multinomial(shares, num_samples, replacement=True, generator=generator)
         chosen = []
         for place, number in enumerate(torch.bincount(drawn, minlength=len(sizes)).tolist()):
             if number:
-                chosen.append(self._starts[place] + _drawn(int(sizes[place]), number, rng))
+                chosen.append(self._starts[place] + _drawn(int(sizes[place]), number, generator))
         indices = torch.cat(chosen)
-        return indices[torch.randperm(len(indices), generator=rng)]
+        return indices[torch.randperm(len(indices), generator=generator)]
 
     def get_weighted_sampler(
         self, batch_size: int = 1, rng: torch.Generator | None = None

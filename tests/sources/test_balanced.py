@@ -99,3 +99,13 @@ def test_what_cannot_be_drawn_is_refused(settings, words):
         Balanced([VOXELS], [ONE], ["er"], **settings)
     with pytest.raises(ConfigError, match="2 indexes for 1 datasets"):
         Balanced([VOXELS], [ONE, TWO], ["er"], length=1)
+
+
+def test_each_class_of_each_dataset_is_looked_at_twice_at_most(monkeypatch):
+    """With thousands of datasets all else would be seconds, in each worker."""
+    total, looked = ClassCells.total, []
+    monkeypatch.setattr(ClassCells, "total", property(lambda c: looked.append(1) or total.fget(c)))
+    names = [f"c{n}" for n in range(10)]
+    index = ClassIndex({name: cells(c0=1) for name in names})
+    Balanced([VOXELS] * 30, [index] * 30, names, length=10).at(0, 0)
+    assert len(looked) <= 2 * 10 * 30 + 1

@@ -94,7 +94,8 @@ class Balanced(Locations):
         shares: list[float] = []
         for name in self.classes:
             weights = self._weights_of(name)
-            shares += [weight / sum(weights) for weight in weights]
+            whole = sum(weights)
+            shares += [weight / whole for weight in weights]
         return Strata(shares, self.length)
 
     def draw(self, epoch: int, index: int) -> Location:
@@ -121,7 +122,7 @@ class Balanced(Locations):
     def _weights_of(self, name: str) -> list[float]:
         weights = self.weights or (1.0,) * len(self.centers)
         return [
-            weight if name in index.found else 0.0 for weight, index in zip(weights, self.index, strict=True)
+            weight if index.holds(name) else 0.0 for weight, index in zip(weights, self.index, strict=True)
         ]
 
     def _present(self) -> tuple[str, ...]:

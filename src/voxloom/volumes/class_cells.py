@@ -87,7 +87,11 @@ class ClassIndex:
     @property
     def found(self) -> tuple[str, ...]:
         """The classes of which there is a voxel."""
-        return tuple(name for name, cells in self.cells.items() if cells.total)
+        return tuple(name for name in self.cells if self.holds(name))
+
+    def holds(self, name: str) -> bool:
+        """Return whether there is a voxel of a class."""
+        return name in self.cells and self.cells[name].total > 0
 
     def positive(self, name: str) -> float:
         """Return the nm³ of a class; 0 where nobody annotated it."""

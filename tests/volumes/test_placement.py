@@ -93,3 +93,12 @@ def test_within_is_to_the_outer_faces():
     # a place between two voxels belongs to the lower one, and so the highest face to the volume
     assert Placement.of(one, box.high, Pose(), GRID).within(GRID.shape)
     assert not Placement.of(one, box.low, Pose(), GRID).within(GRID.shape)
+
+
+def test_a_turn_that_moves_no_voxel_is_none():
+    center = GRID.world((20.0, 25.0, 30.0))
+    spec = PatchSpec(shape=(9, 11, 11), spacing=(12, 6, 4))
+    whole = Placement.of(spec, center, Pose(), GRID).as_copy()
+    assert whole is not None
+    assert Placement.of(spec, center, Pose(rotation=(1e-9, 0, -1e-9)), GRID).as_copy() == whole
+    assert Placement.of(spec, center, Pose(rotation=(1e-3, 0, 0)), GRID).as_copy() is None

@@ -13,7 +13,7 @@ from voxloom.volumes.volume import Volume
 COUNT = 41
 IDS = np.arange(COUNT**3, dtype=np.uint32).reshape((COUNT,) * 3)
 NEAREST = Reading("nearest", fill=0)
-TURNED = Pose(rotation=(0, 1e-7, 0))  # far too little to see, and yet sampled
+TURNED = Pose(rotation=(0, 1e-5, 0))  # far too little to see, and yet sampled
 MANY = [8.0, 5.24, 4.84, 3.3, 4.3, 0.1, 1e3 / 3]
 
 

@@ -56,7 +56,8 @@ def create(
     layout
         All else.
     overwrite
-        Replace a zarr or N5 store that is there, with everything in it. Nothing else is replaced.
+        Replace a zarr or N5 store that is there, with everything in it. Nothing else is replaced; of a
+        link in it the link goes, and what it leads to stays.
     resume
         Leave a store as it is that was made with this same shape and layout.
 

@@ -30,7 +30,8 @@ class Reading:
     Attributes
     ----------
     interpolation
-        Between voxels: linear or cubic for images, nearest for labels.
+        Between voxels: linear or cubic for images, nearest for labels. Of a NaN, all voxels are NaN that
+        are interpolated from it; a patch that is a copy has it where it is.
     outside
         What a patch that stands out of the volume finds there: a value, the volume mirrored at its
         faces, or an error.

@@ -69,8 +69,8 @@ class Place:
         if scheme.startswith("http") and {"?", "#"} & {*rest}:
             raise DataError(
                 f"{text}: expected the address of a folder, without ? and #: a signature is of one file, and "
-                "a volume has many. Read it from its bucket (s3://, gs://) with credentials, or write %3F and "
-                "%23 where they are part of a name"
+                "a volume has many. Read it from its bucket (s3://, gs://) with credentials, or write "
+                "%3F and %23 where they are part of a name"
             )
         return cls(scheme, host, path.strip("/"))
 

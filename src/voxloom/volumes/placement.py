@@ -136,8 +136,9 @@ class Placement:
         axes, starts, steps = [], [], []
         columns, offset = self.matrix.T.tolist(), self.offset.tolist()
         for count, column in zip(self.shape, columns, strict=True):
-            runs = [axis for axis in range(3) if column[axis] != 0]
-            axis = runs[0]
+            # a turn too small to move any voxel is none: sampling would spread NaN to the neighbours
+            axis = max(range(3), key=lambda along: abs(column[along]))
+            runs = [along for along in range(3) if along == axis or abs(column[along]) * count > TIE]
             start, step = math.floor(offset[axis] + (0.5 - TIE)), round(column[axis])
             drift = abs(column[axis] - step) * (count - 1)
             aside = 0 if nearest else abs(offset[axis] - start)

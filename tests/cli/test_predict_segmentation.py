@@ -9,6 +9,7 @@ from PIL import Image
 
 from voxloom.inference.segmentation import segmentation_model
 from voxloom.inference.trained import Trained
+from voxloom.jobs.serving import VolumeServer
 from voxloom.testing.segmentation import write_segmentation, write_split
 from voxloom.testing.volumes import write_volume
 from voxloom.volumes import Volume
@@ -40,6 +41,29 @@ def trained(call, folder, monkeypatch):
 
 
 @pytest.fixture
+def of_two(call, folder, tmp_path, monkeypatch):
+    """A network that sees two volumes at each place."""
+    monkeypatch.setenv("VOXLOOM_CACHE", str(folder / "cache"))
+    other, run = folder / "1/em.zarr", tmp_path / "two"
+    rows = [
+        {
+            "raw": {"raw": str(folder / f"{n}/em.zarr"), "light": str(other)},
+            "gt": str(folder / f"{n}/gt.zarr/[mito]"),
+        }
+        for n in (2, 3)
+    ]
+    recipe = write_segmentation(tmp_path / "two.json", folder / "split.csv")
+    settings = json.loads(recipe.read_text())
+    data = settings["segmentation_data"]
+    data |= {"split": {"train": rows[:1], "validate": rows[1:]}, "classes": ["mito"]}
+    data["inputs"]["light"] = data["inputs"]["raw"]
+    recipe.write_text(json.dumps(settings))
+    done = call("train", "segmentation", "-c", recipe, "--run-dir", run, "--max-epochs", 1)
+    assert done.code == 0, done.err
+    return run
+
+
+@pytest.fixture
 def predict(call, folder, tmp_path):
     def run(checkpoint, *arguments, output="p.zarr"):
         return call(
@@ -54,7 +78,7 @@ def voxels(path, level=0):
     return Volume.open(str(path)).array(level).read().result()
 
 
-def test_what_was_trained_is_predicted_and_shown(trained, predict, call, folder, tmp_path):
+def test_what_was_trained_is_predicted_and_shown(trained, predict, call, folder, tmp_path, monkeypatch):
     run, output = trained("run"), tmp_path / "p.zarr"
     done = predict(run, "--threshold", 0.5)
     assert done.code == 0, done.err
@@ -79,6 +103,7 @@ def test_what_was_trained_is_predicted_and_shown(trained, predict, call, folder,
     assert np.ptp(np.asarray(Image.open(tmp_path / "p.png"))) > 200
     facts = json.loads(call("inspect", output, "--json").out)
     assert facts["labels"][0]["levels"][0]["spacing"] == [8, 8, 8]
+    monkeypatch.setattr(VolumeServer, "serve_forever", lambda server: None)
     state = call("view", folder / "3/em.zarr", output, "--state", tmp_path / "state.json")
     assert state.code == 0, state.err
     layers = json.loads((tmp_path / "state.json").read_text())["layers"]
@@ -144,7 +169,34 @@ def test_what_cannot_be_meant_is_told(trained, predict, tmp_path, arguments, mes
 def test_values_of_another_type_are_refused_unless_meant(trained, predict, folder, call, tmp_path):
     raw = voxels(folder / "3/em.zarr")[0]
     deep = write_volume(tmp_path / "deep.zarr", raw.astype(np.uint16) * 16)
-    failed = predict(trained("run"), "--input", deep)
+    command = (
+        "predict", "segmentation", "--checkpoint", trained("run"), "--input", deep, "--device", "cpu",
+        "--output", tmp_path / "p.zarr", "--shard", 16, 16, 16,
+    )  # fmt: skip
+    failed = call(*command)
     assert failed.code == 1
     assert "holds uint16, and the network learned from uint8" in failed.err
-    assert predict(trained("run"), "--input", deep, "--any-type").code == 0
+    done = call(*command, "--any-type", "--write", "probabilities,labels", "--spacing", 8, 8, 8)
+    assert done.code == 0, done.err
+    assert "so is the output" in done.log
+
+
+def test_products_are_listed_with_commas(trained, predict, tmp_path):
+    done = predict(trained("run"), "--write", "probabilities, masks")
+    assert done.code == 0, done.err
+    assert set(Volume.open(tmp_path / "p.zarr").label_names) == {"mito", "er"}
+    failed = predict(trained("run"), "--write", "labels,mask")
+    assert "'mask' is not one of" in failed.err
+
+
+def test_what_is_no_checkpoint_is_told(predict, tmp_path):
+    (tmp_path / "run.yaml").write_text("seed: 1")
+    failed = predict(tmp_path / "run.yaml")
+    assert failed.code == 1
+    assert "run.yaml is no checkpoint: expected a run's folder" in failed.err
+
+
+def test_other_shards_are_told_in_the_words_of_the_command(trained, predict):
+    assert predict(trained("run")).code == 0
+    failed = predict(trained("run"), "--shard", 8, 8, 8)
+    assert "--shard was 16 16 16, now 8 8 8" in failed.err

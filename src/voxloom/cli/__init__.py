@@ -84,7 +84,7 @@ def main(arguments: list[str] | None = None) -> None:
         cli.main(arguments, standalone_mode=False)
     except (click.exceptions.Abort, KeyboardInterrupt) as stop:
         # click puts its own exception in the place of ours, which says how to go on.
-        told = next((e for e in (stop, stop.__cause__) if isinstance(e, Interrupted)), "stopped.")
+        told = next((e for e in (stop, stop.__cause__) if isinstance(e, Interrupted)), _STOPPED)
         if Rank.from_environment().is_main:  # the others would say the same
             click.echo(f"\n{told}", err=True)
         sys.exit(130)
@@ -103,6 +103,8 @@ def main(arguments: list[str] | None = None) -> None:
         click.echo(f"error: could not write{where}: {error.strerror}. {_DISK[error.errno]}", err=True)
         sys.exit(1)
 
+
+_STOPPED = "stopped. Give the same command again: it goes on where it can, or begins anew."
 
 _DISK = {
     errno.ENOSPC: "Free some space or name another folder, then go on.",

@@ -34,6 +34,10 @@ def _place(ctx: click.Context, param: click.Parameter, value: str) -> Path | str
 @click.option("--json", "as_json", is_flag=True, help="Print everything as JSON.")
 @layout_option("PATH")
 @click.option("--unit", help="Taken where a volume names no unit of length, for instance nanometer.")
+@click.option(
+    "--spacing", nargs=3, type=click.FloatRange(min=0, min_open=True), metavar="Z Y X",
+    help="Spacing of a volume in nm, in the place of what its metadata say.",
+)  # fmt: skip
 def command(path: Path, preview: Path | None, raw: str | None, **given: Any) -> None:
     """Say what PATH holds: a store, a folder of images or of class folders, a table, a split of volumes.
 
@@ -55,7 +59,7 @@ def command(path: Path, preview: Path | None, raw: str | None, **given: Any) -> 
     from voxloom.sources.split_rows import is_volume_split
 
     samples, as_json, layout = given["samples"], given["as_json"], given["layout"]
-    stated = {"unit": given["unit"]} if given["unit"] else {}
+    stated = {name: given[name] for name in ("unit", "spacing") if given[name]}
     if is_volume_split(path):
         if preview is not None:
             raise click.BadParameter("a split of volumes has no contact sheet.", param_hint="--preview")
@@ -103,16 +107,16 @@ def _draw(source: Any, preview: Path, samples: int, *, quiet: bool) -> None:
 
 
 def _inspect_volume(
-    path: str, preview: Path | None, raw: str | None, *, as_json: bool, unit: str | None = None
+    path: str, preview: Path | None, raw: str | None, *, as_json: bool, **stated: Any
 ) -> None:
     from voxloom.jobs.volume_inspection import inspect_volume, volume_listing
     from voxloom.jobs.volume_preview import middle_slices
     from voxloom.sources import write_png
 
-    found = inspect_volume(path, unit=unit)
+    found = inspect_volume(path, **stated)
     click.echo(_json(found) if as_json else volume_listing(found))
     if preview is not None:
-        write_png(preview, middle_slices(path, raw=raw, unit=unit).transpose(2, 0, 1))
+        write_png(preview, middle_slices(path, raw=raw, **stated).transpose(2, 0, 1))
         if not as_json:
             click.echo(f"Middle slices: {preview}")
 

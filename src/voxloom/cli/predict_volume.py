@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import shlex
@@ -16,8 +17,34 @@ from voxloom.cli.wording import WordedCommand, is_quiet
 __all__ = ["is_volume_path", "of_volumes", "segmentation", "translate_volume"]
 
 _NAMED = re.compile(r"\w[\w-]*=.+")
+logger = logging.getLogger(__name__)
+
 _POSITIVE = click.IntRange(min=1)
 _INPUT = ("channel", "unit", "spacing", "any_type", "device", "precision", "dask")
+
+
+class _Products(click.Choice[str]):
+    """One of the products, or several with commas between them."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the names."""
+        return tuple(super(_Products, self).convert(v.strip(), param, ctx) for v in str(value).split(","))
+
+
+def _stated_spacing(ctx: click.Context, param: click.Parameter, given: Any) -> Any:  # noqa: ARG001
+    """Tell that the output lies where the stated spacing puts it."""
+    if given is not None:
+        told = " x ".join(f"{value:g}" for value in given)
+        logger.warning(
+            "--spacing: the input is taken as %s nm (z, y, x), whatever its metadata say, and so is the "
+            "output. A viewer that reads the input's own metadata may show them at different places.", told
+        )  # fmt: skip
+    return given
+
+
+def _listed(ctx: click.Context, param: click.Parameter, given: Any) -> tuple[str, ...]:  # noqa: ARG001
+    """Return the names of all mentions, each once."""
+    return tuple(dict.fromkeys(name for names in given for name in names))
 
 
 @click.command(name="segmentation", cls=WordedCommand)
@@ -26,8 +53,8 @@ _INPUT = ("channel", "unit", "spacing", "any_type", "device", "precision", "dask
 )
 @click.option(
     "--input", "volumes", required=True, multiple=True, metavar="[NAME=]PATH",
-    help="Volume to predict: OME-Zarr or N5, a path or a URL; one for each input by name, if the network learned "
-    "from several volumes at each place.",
+    help="Volume to predict: OME-Zarr or N5, a path or a URL. Once for each input, by name, if the network "
+    "learned from several volumes at each place.",
 )  # fmt: skip
 @click.option(
     "-o", "--output", required=True,
@@ -35,8 +62,9 @@ _INPUT = ("channel", "unit", "spacing", "any_type", "device", "precision", "dask
 )  # fmt: skip
 @click.option(
     "--write", multiple=True, default=("probabilities", "labels"), show_default=True,
-    type=click.Choice(["probabilities", "values", "labels", "masks"]),
-    help="Probabilities as uint8, the network's values as float32, the strongest class, a mask a class.",
+    type=_Products(["probabilities", "values", "labels", "masks"]), callback=_listed,
+    help="Several with commas, or the option again. Probabilities as uint8; the network's values as float32, "
+    "alone; the strongest class; a mask a class, which needs probabilities too.",
 )  # fmt: skip
 @click.option(
     "--threshold", type=click.FloatRange(0, 1),
@@ -60,7 +88,10 @@ _INPUT = ("channel", "unit", "spacing", "any_type", "device", "precision", "dask
 )  # fmt: skip
 @click.option("--channel", multiple=True, help="Channel of the input to take, by name or number.")
 @click.option("--unit", help="Unit of an input whose metadata tell none, for instance nanometer.")
-@click.option("--spacing", nargs=3, type=float, metavar="Z Y X", help="Spacing in nm of a plain array.")
+@click.option(
+    "--spacing", nargs=3, type=float, metavar="Z Y X", callback=_stated_spacing,
+    help="Spacing in nm of a plain array; of other inputs it counts in the place of their own metadata.",
+)  # fmt: skip
 @click.option("--any-type", is_flag=True, help="Take an input of another type of values than in training.")
 @click.option("--precision", type=click.Choice(["fp32", "bf16", "fp16"]), default="fp32", show_default=True)
 @click.option("--device", help="For instance cpu or cuda:1.  [default: a GPU if there is one]")

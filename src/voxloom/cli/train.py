@@ -151,6 +151,7 @@ def train_command(
 ) -> None:
     """Load the configuration, start the other processes if there are to be any, and train."""
     from voxloom.config import load_config
+    from voxloom.errors import VolumeMetadataError
     from voxloom.ranks import Rank
 
     files = [*([environment_file] if environment_file else []), *config_file]
@@ -163,16 +164,38 @@ def train_command(
     # Under torchrun, even with one process, the user has said how many there are.
     if config.gpus > 1 and rank.world == 1 and "RANK" not in os.environ:
         _launch(config.gpus)
-    if rank.is_main:
-        click.echo(yaml.safe_dump(config.shown(task), sort_keys=False, default_flow_style=None, width=100))  # type: ignore[arg-type]
     from voxloom.jobs import train
     from voxloom.jobs.volume_rows import names_volumes
 
-    done = train(task, config, resume=resume, overwrite=overwrite, show_progress=sys.stderr.isatty())  # type: ignore[arg-type]
+    try:
+        done = train(
+            task,  # type: ignore[arg-type]
+            config,
+            resume=resume,
+            overwrite=overwrite,
+            show_progress=sys.stderr.isatty(),
+            begun=lambda config: click.echo(
+                _shown(config, task)
+            ),  # after what can be wrong with data and run
+        )
+    except VolumeMetadataError as error:
+        raise VolumeMetadataError(_with_keys(str(error), task)) from error
     if rank.is_main:
         click.echo(f"finished: {done.folder}")
         following = _TO_VOLUME if names_volumes(config) else NEXT[task]
         click.echo(f"next: {following.format(task=task, run=done.folder)}")
+
+
+def _with_keys(text: str, task: str) -> str:
+    """Return a message about a volume that names keys of the configuration, and not arguments of Python."""
+    section = "segmentation_data" if task == "segmentation" else "volume_data"
+    cure = f"--set {section}.unit=nanometer"
+    return text.replace(", or spacing=(z, y, x) in nm", "").replace("unit='nanometer'", cure)
+
+
+def _shown(config: Any, task: str) -> str:
+    shown: str = yaml.safe_dump(config.shown(task), sort_keys=False, default_flow_style=None, width=100)
+    return shown
 
 
 def _run_of(resume: str | None) -> Path | None:

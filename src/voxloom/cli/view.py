@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import click
@@ -22,7 +21,10 @@ __all__ = ["command"]
     "--state", type=click.Path(path_type=Path), metavar="JSON",
     help="Write the viewer's state there, and print no link.",
 )  # fmt: skip
-def command(paths: tuple[str, ...], port: int, viewer: str | None, state: Path | None) -> None:
+@click.option("--unit", help="Taken where a volume names no unit of length, for instance nanometer.")
+def command(
+    paths: tuple[str, ...], port: int, viewer: str | None, state: Path | None, unit: str | None
+) -> None:
     """Show volumes in neuroglancer: print a link, and serve local files for as long as it runs.
 
     The first volume comes first in the list of layers; label images below a volume come after it.
@@ -37,7 +39,7 @@ def command(paths: tuple[str, ...], port: int, viewer: str | None, state: Path |
     from voxloom.jobs.serving import VolumeServer
     from voxloom.jobs.viewing import NEUROGLANCER, neuroglancer_link, neuroglancer_state, with_labels
 
-    volumes = with_labels(paths)
+    volumes = with_labels(paths, unit=unit)
     local = [volume.path for volume in volumes if "://" not in volume.path]
     viewer = viewer or NEUROGLANCER
     with VolumeServer(local, port, viewer=viewer) as server:
@@ -45,7 +47,8 @@ def command(paths: tuple[str, ...], port: int, viewer: str | None, state: Path |
         made = neuroglancer_state(volumes, [places.get(volume.path, volume.path) for volume in volumes])
         if state is not None:
             write_json(state, made)
-            click.echo(f"{state}: {json.dumps([layer['name'] for layer in made['layers']])}")
+            names = ", ".join(layer["name"] for layer in made["layers"])
+            click.echo(f"{state} holds a state of neuroglancer with the layers {names}")
         else:
             click.echo(neuroglancer_link(made, viewer))
         if local:

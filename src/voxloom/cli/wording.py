@@ -20,6 +20,12 @@ _OPTIONS = (
     "check|compression|dask|encoding|format|interpolation|layout|mode|on_error|quality|samples_per_shard|"
     "shard_bytes|size|unit|workers"
 )
+
+
+def _shards(found: re.Match[str]) -> str:
+    return f"--shard was {found[1].replace(',', '')}, now {found[2].replace(',', '')}"
+
+
 _TABLE: tuple[tuple[str, str | Callable[[re.Match[str]], str]], ...] = (
     (
         r"Name the folder of each field, for instance fields=\{[^}]*\}",
@@ -28,6 +34,9 @@ _TABLE: tuple[tuple[str, str | Callable[[re.Match[str]], str]], ...] = (
     (r"images=\[[^\]]*\]", "--images COLUMN"),
     (r"masks=\[[^\]]*\]", "--masks COLUMN"),
     (r", or set unmatched='drop' to leave these out", ", or take these out"),
+    (r"\bspacing=\(z, y, x\)", "--spacing Z Y X"),
+    # A prediction's plan has the names of Python.
+    (r"\bunit was \[([\d, ]+)\], now \[([\d, ]+)\]", _shards),
     (r"\b(resume|overwrite) \(--\1\)", r"--\1"),
     (r"\b(resume) and (overwrite)\b", r"--\1 and --\2"),
     (r"\b(use|with) (resume|overwrite)\b", r"\1 --\2"),

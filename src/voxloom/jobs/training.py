@@ -39,6 +39,7 @@ def train(
     resume: str | Path | Literal["auto"] | None = None,
     overwrite: bool = False,
     show_progress: bool = False,
+    begun: Callable[[Config], object] | None = None,
 ) -> Run:
     """Train a task and return its run.
 
@@ -55,6 +56,8 @@ def train(
         Replace a run that is there already.
     show_progress
         Show bars in the terminal.
+    begun
+        Told the configuration when the data are open and the run's folder is there, by the main process.
 
     Raises
     ------
@@ -77,7 +80,7 @@ def train(
             # With `auto`, a run that has no checkpoint yet starts where it was going to.
             run.check_free(overwrite=overwrite or (resume == "auto" and run.exists))
         wait_for_all()
-        session = _Session(task, config, run, rank, device, show_progress and rank.is_main)
+        session = _Session(task, config, run, rank, device, show_progress and rank.is_main, begun)
         return session.train(checkpoint, is_new=is_new)
 
 
@@ -91,6 +94,7 @@ class _Session:
     rank: Rank
     device: torch.device
     show_progress: bool
+    announce: Callable[[Config], object] | None = None
     begun: bool = False
     """Whether the run is ours to change: it is new, or its checkpoint has been taken up."""
 
@@ -112,7 +116,9 @@ class _Session:
         except KeyboardInterrupt:
             self._status("interrupted")
             if not self.run.has_checkpoint:
-                raise
+                raise Interrupted(
+                    "stopped before the first checkpoint. Begin anew with the same command and --overwrite."
+                ) from None
             raise Interrupted(f"stopped at once; the last checkpoint is kept. Go on with: {again}") from None
         except (VoxloomError, OSError, RuntimeError) as error:
             self._status("failed", error=str(error))
@@ -135,6 +141,8 @@ class _Session:
         if is_new:
             self.run.create(self.task, self.config.model_dump(mode="json"), overwrite=self.run.exists)
             self.begun = True
+        if self.announce is not None:
+            self.announce(self.config)
         logger.info("%s", told)
         data.save(self.run.folder)
 

@@ -29,8 +29,8 @@ def napari_line(paths: Sequence[str]) -> str:
     return f"napari --plugin napari-ome-zarr {' '.join(map(shlex.quote, paths))}"
 
 
-def with_labels(paths: Sequence[str]) -> list[Volume]:
-    """Open volumes, and after each the label images below it.
+def with_labels(paths: Sequence[str], **options: Any) -> list[Volume]:
+    """Open volumes, and after each the label images below it; `options` as `Volume.open` takes them.
 
     Raises
     ------
@@ -38,7 +38,7 @@ def with_labels(paths: Sequence[str]) -> list[Volume]:
         If one cannot be opened.
     """
     opened: dict[str, Volume] = {}
-    for volume in Volume.open_many(paths):
+    for volume in Volume.open_many(paths, **options):
         for each in (volume, *(volume.label(name) for name in volume.label_names)):
             opened.setdefault(each.path, each)
     return list(opened.values())

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 
 from voxloom.amounts import counted, size_text
 from voxloom.component import Component
-from voxloom.geometry import AXES
+from voxloom.geometry import AXES, Point
 from voxloom.volumes import Volume
 
 __all__ = ["LevelFacts", "VolumeFacts", "inspect_volume", "volume_listing"]
@@ -59,15 +59,17 @@ class VolumeFacts(Component):
     """The label images below it."""
 
 
-def inspect_volume(path: str | os.PathLike[str], *, unit: str | None = None) -> VolumeFacts:
+def inspect_volume(
+    path: str | os.PathLike[str], *, unit: str | None = None, spacing: Point | None = None
+) -> VolumeFacts:
     """Say what a volume is, with the label images below it.
 
     Parameters
     ----------
     path
         A folder or a URL.
-    unit
-        As `Volume.open` takes it.
+    unit, spacing
+        As `Volume.open` takes them.
 
     Raises
     ------
@@ -84,7 +86,7 @@ def inspect_volume(path: str | os.PathLike[str], *, unit: str | None = None) -> 
     >>> inspect_volume(path).levels[0].shape
     (64, 128, 128)
     """
-    volume = Volume.open(path, unit=unit)
+    volume = Volume.open(path, unit=unit, spacing=spacing)
     return _facts(volume, tuple(_facts(volume.label(name)) for name in volume.label_names))
 
 

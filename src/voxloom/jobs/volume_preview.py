@@ -9,7 +9,7 @@ import numpy.typing as npt
 from PIL import Image, ImageDraw
 
 from voxloom.errors import DataError
-from voxloom.geometry import AXES, Box
+from voxloom.geometry import AXES, Box, Point
 from voxloom.lettering import drawable
 from voxloom.overlay import overlaid
 from voxloom.panels import shaded, window_of
@@ -27,7 +27,14 @@ _COLOURS = 64  # label ids beyond share their colours
 Picture = npt.NDArray[np.uint8]
 
 
-def middle_slices(path: str, *, raw: str | None = None, size: int = 320, unit: str | None = None) -> Picture:
+def middle_slices(
+    path: str,
+    *,
+    raw: str | None = None,
+    size: int = 320,
+    unit: str | None = None,
+    spacing: Point | None = None,
+) -> Picture:
     """Draw the slices through the middle of a volume, across z, y and x, a row each.
 
     The image stands first, then it is drawn again under each label image; where there are several
@@ -41,8 +48,8 @@ def middle_slices(path: str, *, raw: str | None = None, size: int = 320, unit: s
         Path of an image to draw below labels, in the place of the volume's own first channel.
     size
         Pixels along the longest side of the volume; the level that fits is read.
-    unit
-        As `Volume.open` takes it.
+    unit, spacing
+        As `Volume.open` takes them.
 
     Returns
     -------
@@ -54,7 +61,7 @@ def middle_slices(path: str, *, raw: str | None = None, size: int = 320, unit: s
     MissingDataError, VolumeMetadataError, VolumeReadError
         If it cannot be opened or read.
     """
-    volume = Volume.open(path, unit=unit)
+    volume = Volume.open(path, unit=unit, spacing=spacing)
     ground = Volume.open(raw) if raw is not None else _raw_of(volume)
     box = volume.bounding_box
     step = max(max(box.size) / size, min(volume.levels[0].grid.spacing))
@@ -83,13 +90,19 @@ def _row(
     channels = [] if volume.is_labels else list(zip(volume.channels, read(volume), strict=True))
     under = read(ground)[0] if ground is not None else channels[0][1] if channels else None
     if under is not None:
-        yield f"{Place.of((ground or volume).path).name}, {AXES[axis]} in the middle", _grey(under)
+        yield f"{AXES[axis]}: {Place.of((ground or volume).path).name}", _grey(under)
     for each in labels:
         ids = read(each)[0]
         yield Place.of(each.path).name, _over(np.zeros_like(ids) if under is None else under, ids)
     if ground is not None or len(channels) > 1:
         for name, channel in channels[:_CHANNELS]:
-            yield name, shaded(channel, (0, 255) if channel.dtype == np.uint8 else window_of(channel))
+            yield (
+                name,
+                shaded(
+                    channel,
+                    (0, 255) if ground is not None and channel.dtype == np.uint8 else window_of(channel),
+                ),
+            )
 
 
 def _grey(image: Array) -> Picture:
@@ -114,6 +127,16 @@ def _raw_of(volume: Volume) -> Volume | None:
         return None
 
 
+def _cut(name: str, width: int) -> str:
+    """Return a name, or as much of it as stands over a picture."""
+    for kept in range(len(name), 0, -1):
+        shown = name if kept == len(name) else f"{name[:kept]}..."
+        text, font = drawable(shown, _FONT_SIZE)
+        if font.getlength(text) <= width:
+            return shown
+    return ""
+
+
 def _sheet(rows: list[list[tuple[str, Picture]]]) -> Picture:
     heights = [max(picture.shape[0] for _, picture in row) + _LINE + _GAP for row in rows]
     widths = [sum(picture.shape[1] + _GAP for _, picture in row) + _GAP for row in rows]
@@ -123,7 +146,7 @@ def _sheet(rows: list[list[tuple[str, Picture]]]) -> Picture:
     for row, height in zip(rows, heights, strict=True):
         left = _GAP
         for name, picture in row:
-            text, font = drawable(name, _FONT_SIZE)
+            text, font = drawable(_cut(name, picture.shape[1]), _FONT_SIZE)
             draw.text((left, top), text, fill=_TEXT, font=font)
             sheet.paste(Image.fromarray(picture).convert("RGB"), (left, top + _LINE))
             left += picture.shape[1] + _GAP

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import struct
+import zipfile
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
@@ -14,6 +16,14 @@ __all__ = ["CHECKPOINT_KIND", "read_checkpoint", "unpickled", "unreadable"]
 
 CHECKPOINT_KIND = "voxloom-checkpoint"
 """Value of `kind` in a full checkpoint."""
+
+_STARTS = (b"PK", *(bytes([0x80, protocol]) for protocol in range(2, 6)))
+"""What a file of torch.save begins with: a zip archive, or a pickle in older ones."""
+_DAMAGES = (
+    *(RuntimeError, UnpicklingError, EOFError, ValueError, LookupError, OSError, TypeError, AttributeError),
+    *(AssertionError, ArithmeticError, ImportError, MemoryError, struct.error, zipfile.BadZipFile),
+)
+"""What torch raises of a file that is damaged, by what stands where something else should."""
 
 
 def read_checkpoint(path: str | Path) -> dict[str, Any]:
@@ -49,9 +59,16 @@ def unpickled(path: Path) -> Any:
     CheckpointError
         When the file cannot be read.
     """
+    with path.open("rb") as file:
+        start = file.read(2)
+    if start and start not in _STARTS:
+        raise CheckpointError(
+            f"{path} is no checkpoint: expected a run's folder, or a file such as RUN/checkpoints/best.pt, "
+            "which torch.save wrote."
+        )
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
-    except (RuntimeError, UnpicklingError, EOFError, ValueError, KeyError, OSError) as error:
+    except _DAMAGES as error:
         raise unreadable(path, error) from error
 
 

@@ -135,3 +135,22 @@ def test_a_part_without_datasets_is_told(root):
         "1 dataset to learn from, 0 to measure on; a training needs some, in rows that begin with validate"
         in text
     )
+
+
+def test_ids_without_names_are_told_to_be_one_class(root):
+    write_volume(root / "cells.zarr", phantom(SHAPE), classes={})
+    found = report(root, None, train=[("em.zarr", "cells.zarr"), ("em.zarr", "gt.zarr/[mito]")])
+    notes = [row.notes for row in found.rows]
+    assert "no names of classes: all are taken as the one class 'cells.zarr'" in notes[0][0]
+    assert notes[1] == ()
+    write_volume(root / "ids.zarr" / "er", phantom(SHAPE), classes={})
+    assert report(root, None, train=[("em.zarr", "ids.zarr/[er]")]).rows[0].notes == ()
+    (problem,) = report(root, CLASSES, train=[("em.zarr", "cells.zarr")]).problems
+    assert "which tell about cells.zarr." in problem.problem
+    assert "Name what its values mean in its image-label metadata" in problem.problem
+
+
+def test_another_type_is_told_before_classes(root):
+    write_volume(root / "cells.zarr", phantom(SHAPE).astype(np.float32))
+    (problem,) = report(root, CLASSES, train=[("em.zarr", "cells.zarr")]).problems
+    assert "hold float32: expected integers" in problem.problem

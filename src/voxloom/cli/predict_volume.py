@@ -8,7 +8,7 @@ import re
 import shlex
 import sys
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -23,7 +23,13 @@ _POSITIVE = click.IntRange(min=1)
 _INPUT = ("channel", "unit", "spacing", "any_type", "device", "precision", "dask")
 
 
-class _Products(click.Choice[str]):
+if TYPE_CHECKING:
+    _Choice = click.Choice[str]
+else:
+    _Choice = click.Choice  # older ones take no type
+
+
+class _Products(_Choice):
     """One of the products, or several with commas between them."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:

@@ -19,7 +19,7 @@ from voxloom.sources.volume_dataset import Dataset
 from voxloom.volumes.class_cells import ClassIndex
 from voxloom.volumes.classes import Classes
 from voxloom.volumes.index import class_index
-from voxloom.volumes.labels import Labels
+from voxloom.volumes.labels import Annotation, Labels
 from voxloom.volumes.volume import Volume
 
 __all__ = ["DatasetReport", "SplitReport", "verify_rows"]
@@ -203,14 +203,26 @@ def _notes(dataset: Dataset) -> Iterator[str]:
             yield f"{volume.path}: NaN or infinite values in the middle"
         elif block.min() == block.max():
             yield f"{volume.path}: nothing but {block.flat[0]} in the middle"
-    for volume in dataset.labels.volumes if dataset.labels else ():
-        _block(volume, middle)
+    for annotation in dataset.labels.annotations if dataset.labels else ():
+        volume = annotation.volume
+        yield from _nameless(annotation, _block(volume, middle))
         inside = volume.bounding_box & next(iter(dataset.raw.values())).bounding_box
         if inside is not None and not math.isclose(_size(inside), _size(volume.bounding_box), rel_tol=1e-3):
             part = _size(inside) / _size(volume.bounding_box)
             yield f"{volume.path}: {1 - part:.0%} of it lies outside raw"
         if aside := _aside(next(iter(dataset.raw.values())), volume):
             yield f"{volume.path}: {aside}"
+
+
+def _nameless(annotation: Annotation, block: np.ndarray[Any, Any]) -> Iterator[str]:
+    """Tell that several ids without names are taken as one class."""
+    most = int(block.max())
+    if annotation.is_nameless and most > 1:
+        yield (
+            f"{annotation.volume.path}: ids up to {most} in the middle and no names of classes: all are "
+            f"taken as the one class {annotation.names[0]!r}. If they are classes, name them in its image-label "
+            "metadata, or give each a volume of its own, as in gt.zarr/[first,second]"
+        )
 
 
 def _aside(raw: Volume, labels: Volume) -> str:

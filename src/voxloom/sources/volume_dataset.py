@@ -47,13 +47,6 @@ def check_dataset(dataset: Dataset, classes: Classes | None = None) -> None:
     """
     if dataset.labels is None:
         return
-    if classes is not None and not dataset.labels.annotated & set(classes.all_names):
-        there = sorted(dataset.labels.annotated)
-        told = f", which tell about {', '.join(there)}" if there else ""
-        raise SchemaError(
-            f"none of the classes {', '.join(classes.all_names)} is annotated in its labels{told}."
-            f"{did_you_mean(classes.names[0], there)}"
-        )
     for volume in dataset.labels.volumes:
         if volume.dtype.kind not in "iub":
             raise SchemaError(
@@ -70,6 +63,27 @@ def check_dataset(dataset: Dataset, classes: Classes | None = None) -> None:
                     "sizes that have to do with each other. One of them probably states a wrong unit; "
                     "mend its metadata, or open that volume with spacing=(z, y, x)"
                 )
+    if classes is not None:  # last: another type says more
+        _check_classes(dataset.labels, classes)
+
+
+def _check_classes(labels: Labels, classes: Classes) -> None:
+    there = sorted(labels.annotated)
+    if set(there) & set(classes.all_names):
+        return
+    told = f", which tell about {', '.join(there)}" if there else ""
+    nameless = [each.volume.path for each in labels.annotations if each.is_nameless]
+    how = (
+        f" {nameless[0]} names no classes, so its values above 0 are one class that is called as the volume "
+        "is. Name what its values mean in its image-label metadata, or give each class a volume of its own "
+        "and write gt.zarr/[first,second] in the split."
+        if nameless
+        else ""
+    )
+    raise SchemaError(
+        f"none of the classes {', '.join(classes.all_names)} is annotated in its labels{told}."
+        f"{did_you_mean(classes.names[0], there)}{how}"
+    )
 
 
 def _apart(raw: Volume, labels: Volume) -> str:

@@ -37,12 +37,15 @@ class Annotation:
         value above 0 stands for all of them, be it an instance's id or a fraction.
     is_bitmask
         Whether bit k of a value stands for ``names[k]`` instead.
+    is_nameless
+        Whether nothing says what the values mean: the class is called as the volume is.
     """
 
     volume: Volume
     names: tuple[str, ...]
     table: Mapping[int, tuple[str, ...]] | None = None
     is_bitmask: bool = False
+    is_nameless: bool = False
 
     def mark(self, classes: Classes) -> Mark | None:
         """Return how the values become the bits of `classes`; None where they tell about none of them."""
@@ -235,7 +238,7 @@ def _annotation(volume: Volume, name: str) -> Annotation:
         if _is_bitmask(volume):
             return Annotation(volume, names, is_bitmask=True)
         return Annotation(volume, names, {value: (told,) for value, told in volume.classes.items()})
-    return Annotation(volume, (volume.path.rstrip("/").rpartition("/")[2],))
+    return Annotation(volume, (volume.path.rstrip("/").rpartition("/")[2],), is_nameless=True)
 
 
 def _is_bitmask(volume: Volume) -> bool:

@@ -312,3 +312,20 @@ def test_a_generator_goes_along_into_a_copy(make):
     other = pickle.loads(pickle.dumps(dataset))
     assert torch.equal(other.rng.get_state(), dataset.rng.get_state())
     assert other.rng is not dataset.rng
+
+
+def test_validation_covers_all_voxels_also_beside_a_coarser_input(tmp_path):
+    raw = write_volume(tmp_path / "raw", phantom((40, 40, 40)))
+    crop = np.ones((13, 15, 18), np.uint8)
+    gt = write_classes(tmp_path / "crop", {"mito": crop}, origin=(80, 80, 80))
+    fine, coarse = {"shape": (10, 10, 10), "scale": (8, 8, 8)}, {"shape": (8, 8, 8), "scale": (16, 16, 16)}
+    dataset = CellMapDataset(raw, gt, ["mito"], {"raw": fine, "context": coarse}, {"labels": fine})
+    covered = np.zeros(crop.shape, bool)
+    for index in dataset.validation_indices:
+        center = dataset.get_center(index)
+        starts = [(center[axis] - 80) / 8 - 4.5 for axis in "zyx"]
+        assert all(start == round(start) for start in starts)
+        covered[tuple(slice(int(start), int(start) + 10) for start in starts)] = True
+        assert not dataset[index]["labels"].isnan().any()
+    assert covered.all()
+    assert dataset.sampling_box["z"] == [80 + 4.5 * 8, 80 + 7.5 * 8]

@@ -146,3 +146,21 @@ def test_wildcards_that_find_nothing_name_their_row(tmp_path):
     path.write_text('train,no*/raw,"no*/[mito]"\n')
     with pytest.raises(MissingDataError, match=r"split\.csv, row 1: .*nothing is there"):
         split(csv_path=path)
+
+
+def test_other_arrays_of_sections_lie_across_the_same_axis(split_csv):
+    plane = {"shape": (16, 16), "scale": (8, 8)}
+    made = CellMapDataSplit({"raw": plane}, {"labels": plane}, CLASSES, csv_path=split_csv)
+    made.set_arrays({"labels": {"shape": (8, 8), "scale": (8, 8)}}, "target", "validate")
+    shapes = [
+        list(d.target_sources["labels"]["mito"].output_shape.values()) for d in made.validation_datasets
+    ]
+    assert shapes == [[1, 8, 8], [8, 1, 8], [8, 8, 1]]
+
+
+def test_the_image_that_a_patch_does_not_fit_in_is_named(raw_path, gt_path, caplog):
+    large = {"raw": {"shape": (64, 64, 64), "scale": (8, 8, 8)}}
+    rows = {"train": [{"raw": raw_path(), "gt": gt_path()}]}
+    with pytest.raises(MissingDataError, match="as large as a patch"):
+        CellMapDataSplit(large, {"labels": CUBE}, CLASSES, dataset_dict=rows)
+    assert f"{raw_path()}: patches of (64, 64, 64) voxels do not fit in it along z, y, x" in caplog.text

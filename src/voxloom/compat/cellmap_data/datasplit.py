@@ -17,6 +17,7 @@ from voxloom.compat.cellmap_data.base_dataset import Transform
 from voxloom.compat.cellmap_data.dataset import CellMapDataset
 from voxloom.compat.cellmap_data.multidataset import CellMapMultiDataset
 from voxloom.compat.cellmap_data.poses import SpatialTransforms
+from voxloom.compat.cellmap_data.slicing import across_same_axis
 from voxloom.compat.cellmap_data.subdataset import CellMapSubset
 from voxloom.compat.cellmap_data.transforms import Binarize, NaNtoNum, ToFloat
 from voxloom.compat.cellmap_data.unused import report_unused
@@ -275,7 +276,8 @@ class CellMapDataSplit:
         """Choose other arrays, "inputs" or "target", for one part."""
         is_input = type.startswith("input")
         for dataset in self.train_datasets if usage.startswith("train") else self.validation_datasets:
-            setattr(dataset, "input_arrays" if is_input else "target_arrays", dict(arrays))
+            laid = across_same_axis(arrays, {**dataset.target_arrays, **dataset.input_arrays})
+            setattr(dataset, "input_arrays" if is_input else "target_arrays", laid)
             dataset.reset_arrays("input" if is_input else "target")
         for made_before in ("_train", "_validation"):
             self.__dict__.pop(made_before, None)  # it counts the places that there were

@@ -29,10 +29,15 @@ Interval = list[float]
 class Places:
     """The centres of the patches that lie within all images, as far apart as the largest voxels.
 
+    The last along each axis is as near to the end as the smallest voxels allow, nearer to the one before
+    where need be.
+
     Attributes
     ----------
     centers
-        One point a patch, in nm.
+        One point a patch, in nm; those that lie beyond `last` are meant to lie there.
+    last
+        The last centre along each axis, in nm.
     shared
         What all images cover.
     voxels
@@ -42,6 +47,7 @@ class Places:
     """
 
     centers: Grid
+    last: Point
     shared: Box
     voxels: Mapping[str, Interval]
     order: str = AXES
@@ -60,25 +66,29 @@ class Places:
         sizes = np.array([image.spec.patch.size for image in images])
         low = np.max([image.box.low + size / 2 for image, size in zip(images, sizes, strict=True)], axis=0)
         high = np.min([image.box.high - size / 2 for image, size in zip(images, sizes, strict=True)], axis=0)
-        counts = np.floor((high - low) / spacing + _SLACK).astype(int) + 1
+        finest = np.min([image.spec.patch.spacing for image in images], axis=0)
+        room = np.floor((high - low) / finest + _SLACK) * finest  # what `finest` reaches of the end
+        counts = np.ceil(room / spacing - _SLACK).astype(int) + 1
+        counts = np.where(room < 0, 0, counts)
         if (counts < 1).any() and not pad:
-            _tell_small(images, counts < 1)
+            _tell_small(images, (counts < 1).tolist())
         elif (counts < 1).any():
             low = np.where(counts < 1, _middle(shared, sizes.max(axis=0), spacing), low)
         grid = Grid(
             _three(np.maximum(counts, int(pad)).tolist()), _three(spacing.tolist()), _three(low.tolist())
         )
         order = "".join(axis for axis in order if axis in AXES)
+        last = low + np.maximum(room, 0)
         boxes = [image.bounding_box for image in images]
         voxels = {a: [max(b[a][0] for b in boxes), min(b[a][1] for b in boxes)] for a in order}
-        return cls(grid, shared, voxels, order)
+        return cls(grid, _three(last.tolist()), shared, voxels, order)
 
     def __len__(self) -> int:
         return math.prod(self.centers.shape)
 
     def center(self, index: int) -> Point:
         """Return centre `index` in nm."""
-        return place_in(self.centers, index)
+        return _three(np.minimum(place_in(self.centers, index), self.last).tolist())
 
     @cached_property
     def bounding_box(self) -> dict[str, Interval]:
@@ -88,8 +98,8 @@ class Places:
     @property
     def sampling_box(self) -> dict[str, Interval]:
         """From the first centre of a patch to the last, in nm by axis."""
-        first, last = self.centers.origin, self.centers.world([n - 1 for n in self.centers.shape])
-        return self.by_axis([[low, high] for low, high in zip(first, last, strict=True)])
+        ends = zip(self.centers.origin, self.last, strict=True)
+        return self.by_axis([[low, high] for low, high in ends])
 
     @property
     def bounding_box_shape(self) -> dict[str, int]:
@@ -130,13 +140,20 @@ def _shared(images: Sequence[CellMapImage]) -> Box:
 
 def _tell_small(images: Sequence[CellMapImage], too_small: Sequence[bool]) -> None:
     axes = ", ".join(axis for axis, is_small in zip(AXES, too_small, strict=True) if is_small)
+    image = next((each for each in images if not _fits(each)), images[-1])
     logger.warning(
-        "%s: patches of %s voxels do not fit in all images along %s, so the dataset has no place. Take "
+        "%s: patches of %s voxels do not fit in %s along %s, so the dataset has no place. Take "
         "smaller patches, or pad=True to fill up what lies outside",
-        images[-1].path,
-        images[-1].spec.patch.shape,
+        image.path,
+        image.spec.patch.shape,
+        "what all images share" if _fits(image) else "it",
         axes,
     )
+
+
+def _fits(image: CellMapImage) -> bool:
+    pairs = zip(image.spec.patch.size, image.box.size, strict=True)
+    return all(length <= room * (1 + _SLACK) for length, room in pairs)
 
 
 def _middle(shared: Box, size: Sequence[float], spacing: Any) -> list[float]:

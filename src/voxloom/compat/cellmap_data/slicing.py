@@ -8,7 +8,7 @@ from typing import Any
 
 from voxloom.compat.cellmap_data.utils.misc import is_array_2D, permute_singleton_dimension
 
-__all__ = ["asks_for_sections", "sections"]
+__all__ = ["across_same_axis", "asks_for_sections", "sections"]
 
 _ARRAYS = ("input_arrays", "target_arrays")
 
@@ -27,3 +27,20 @@ def sections(make: Callable[..., Any], arguments: Mapping[str, Any]) -> list[Any
             permute_singleton_dimension(each, axis)
         made.append(make(**{**arguments, **arrays}))
     return made
+
+
+def across_same_axis(arrays: Mapping[str, Any], others: Mapping[str, Any]) -> dict[str, Any]:
+    """Return arrays, those of two axes as sections across the axis that others are across.
+
+    Examples
+    --------
+    >>> others = {"raw": {"shape": (16, 1, 16), "scale": (8, 8, 8)}}
+    >>> across_same_axis({"labels": {"shape": (8, 8), "scale": (8, 8)}}, others)["labels"]["shape"]
+    [8, 1, 8]
+    """
+    laid = deepcopy(dict(arrays))
+    if is_array_2D(laid, summary=any):
+        shapes = [info["shape"] for info in others.values()]
+        across = [k for k in range(3) if all(len(s) == 3 and s[k] == 1 for s in shapes)]
+        permute_singleton_dimension(laid, across[0] if across else 0)
+    return laid

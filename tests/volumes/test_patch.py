@@ -11,6 +11,7 @@ from voxloom.errors import SchemaError, VolumeReadError
 from voxloom.geometry import PatchSpec, Pose
 from voxloom.testing.volumes import VolumeForm, write_volume
 from voxloom.volumes.patch import Reading, begin_patch
+from voxloom.volumes.placement import TIE
 from voxloom.volumes.volume import Volume
 
 SHAPE, SPACING, ORIGIN = (22, 36, 41), (12.0, 6.0, 4.0), (60.0, -30.0, 8.0)
@@ -60,7 +61,7 @@ def places(spec, center, pose):
 
 def lies_inside(at):
     limits = np.reshape(SHAPE, (3, 1, 1, 1)) - 0.5
-    return ((at >= -0.5) & (at < limits)).all(axis=0)
+    return ((at >= TIE - 0.5) & (at < limits + TIE)).all(axis=0)
 
 
 def expected(array, spec, center, *, pose, how):

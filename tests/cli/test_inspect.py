@@ -142,3 +142,21 @@ def test_labels_are_drawn_over_a_volume_that_is_named(call, pets, tmp_path):
         assert done.code == 0, done.err
     assert pictures[0].read_bytes() != pictures[1].read_bytes()
     assert call("inspect", pets, "--raw", raw).code == 2
+
+
+def test_a_unit_that_is_none_is_told_though_it_is_not_needed(call, tmp_path):
+    raw = write_volume(tmp_path / "raw.zarr", np.zeros((4, 4, 4), np.uint8))
+    failed = call("inspect", raw, "--unit", "furlong")
+    assert failed.code == 1
+    assert "furlong" in failed.err
+    assert "2 x 2 x 2" in call("inspect", raw, "--spacing", 2, 2, 2).out
+
+
+def test_a_missing_unit_names_the_options_of_the_command(call, tmp_path):
+    raw = write_volume(tmp_path / "raw.zarr", np.zeros((4, 4, 4), np.uint8))
+    path = raw / "zarr.json"
+    path.write_text(path.read_text().replace(', "unit": "nanometer"', ""))
+    failed = call("inspect", raw)
+    assert "--unit nanometer (or another length), or --spacing Z Y X in nm" in failed.err
+    assert call("inspect", raw, "--unit", "nm").code == 0
+    assert call("inspect", raw, "--spacing", 8, 8, 8).code == 0

@@ -90,3 +90,15 @@ def test_a_level_that_begins_elsewhere_is_told(tmp_path):
     file.write_text(json.dumps(found))
     text = volume_listing(inspect_volume(path))
     assert "look: level s1 begins at 0 nm along z, and would at 4 if" in text
+
+
+def test_a_channel_has_the_colour_of_its_class(tmp_path):
+    layout = VolumeLayout(spacing=(8, 8, 8), dtype="uint8", channels=("mito", "er"))
+    create(tmp_path / "p.zarr", shape=(8, 8, 8), layout=layout)
+    kept = json.loads((tmp_path / "p.zarr" / "zarr.json").read_text())["attributes"]["ome"]["omero"][
+        "channels"
+    ]
+    expected = ["{:02X}{:02X}{:02X}".format(*colour_of(value)) for value in (1, 2)]
+    assert [channel["color"] for channel in kept] == expected
+    state = neuroglancer_state([Volume.open(tmp_path / "p.zarr")], ["http://x"])
+    assert [f"#{colour.lower()}" in state["layers"][0]["shader"] for colour in expected] == [True, True]

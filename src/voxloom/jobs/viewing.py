@@ -9,13 +9,14 @@ from typing import Any
 from urllib.parse import quote
 
 from voxloom.volumes import Place, Volume
+from voxloom.volumes.ome_write import colour_of
 
 __all__ = ["NEUROGLANCER", "napari_line", "neuroglancer_link", "neuroglancer_state", "with_labels"]
 
 NEUROGLANCER = "https://neuroglancer-demo.appspot.com"
 """The viewer of the neuroglancer project; the volumes themselves do not leave this machine."""
 
-_COLOURS = ("#ff4d4d", "#4dff88", "#4d88ff", "#ffd24d", "#d24dff", "#4dfff0")
+_SHOWN = 6  # channels
 
 
 def napari_line(paths: Sequence[str]) -> str:
@@ -91,10 +92,15 @@ def _layer(volume: Volume, url: str) -> dict[str, Any]:
     return layer
 
 
+def _colour(channel: int) -> str:
+    """Return the colour of the class that a channel is of, as its labels have it."""
+    return "#{:02x}{:02x}{:02x}".format(*colour_of(channel + 1))
+
+
 def _shader(channels: int) -> str:
     """Return a shader that draws the first channels in a colour each, with a control for each."""
-    shown = range(min(channels, len(_COLOURS)))
-    controls = [f'#uicontrol vec3 colour{k} color(default="{_COLOURS[k]}")' for k in shown]
+    shown = range(min(channels, _SHOWN))
+    controls = [f'#uicontrol vec3 colour{k} color(default="{_colour(k)}")' for k in shown]
     controls += [f"#uicontrol invlerp part{k}(channel={k})" for k in shown]
     total = " + ".join(f"colour{k} * part{k}()" for k in shown)
     return "\n".join([*controls, f"void main() {{ emitRGB({total}); }}"])

@@ -220,8 +220,8 @@ def _nameless(annotation: Annotation, block: np.ndarray[Any, Any]) -> Iterator[s
     if annotation.is_nameless and most > 1:
         yield (
             f"{annotation.volume.path}: ids up to {most} in the middle and no names of classes: all are "
-            f"taken as the one class {annotation.names[0]!r}. If they are classes, name them in its image-label "
-            "metadata, or give each a volume of its own, as in gt.zarr/[first,second]"
+            f"taken as the one class {annotation.names[0]!r}. If they are classes, name them in its "
+            "image-label metadata, or give each a volume of its own, as in gt.zarr/[first,second]"
         )
 
 

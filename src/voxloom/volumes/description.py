@@ -15,6 +15,7 @@ from voxloom.volumes.ome import Multiscale, StoredLevel
 from voxloom.volumes.place import Place
 from voxloom.volumes.stored_array import StoredArray
 from voxloom.volumes.transforms import Placement
+from voxloom.volumes.units import nanometres
 
 __all__ = ["Description", "Level", "Options", "described"]
 
@@ -55,6 +56,10 @@ class Options:
     unit: str | None = None
     spacing: Point | None = None
     strict: bool = False
+
+    def __post_init__(self) -> None:
+        if self.unit is not None:
+            nanometres(self.unit)  # a typo is told even where the metadata state a unit
 
 
 @dataclass(frozen=True)

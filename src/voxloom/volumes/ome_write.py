@@ -61,7 +61,10 @@ def render(
     keys: dict[str, Any] = {"multiscales": [_multiscale(image, method)]}
     if image.channels:
         keys["omero"] = {
-            "channels": [_channel(i, name, dtype) for i, name in enumerate(image.channels)],
+            "channels": [
+                _channel(i, name, dtype, is_single=len(image.channels) == 1)
+                for i, name in enumerate(image.channels)
+            ],
             "rdefs": {"model": "greyscale" if len(image.channels) == 1 else "color"},
         }
     if classes is not None:
@@ -131,11 +134,12 @@ def _dataset(level: StoredLevel) -> dict[str, Any]:
     }
 
 
-def _channel(index: int, name: str, dtype: npt.DTypeLike) -> dict[str, Any]:
+def _channel(index: int, name: str, dtype: npt.DTypeLike, *, is_single: bool) -> dict[str, Any]:
+    """Describe a channel; of several each has the colour of the class that it is of in a label image."""
     low, high = _range(np.dtype(dtype))
     return {
         "label": name,
-        "color": "FFFFFF" if index == 0 else "{:02X}{:02X}{:02X}".format(*colour_of(index)),
+        "color": "FFFFFF" if is_single else "{:02X}{:02X}{:02X}".format(*colour_of(index + 1)),
         "active": True,
         "window": {"min": low, "max": high, "start": low, "end": high},
     }

@@ -2,11 +2,13 @@
 
 import json
 
+import numpy as np
 import pytest
 import yaml
 
 from voxloom.config import load_config
 from voxloom.testing.segmentation import write_segmentation, write_split
+from voxloom.testing.volumes import write_volume
 
 
 @pytest.fixture(scope="module")
@@ -106,3 +108,19 @@ def test_a_class_that_nobody_annotated_is_refused(segment, tmp_path):
     )
     assert "Take it out of segmentation_data.classes" in failed.err
     assert not (tmp_path / "run").exists()
+
+
+def test_no_configuration_stands_before_an_error(segment, tmp_path):
+    failed = segment("run", "--split", "nowhere.csv")
+    assert failed.out == ""
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_missing_unit_is_stated_in_the_configuration(segment, tmp_path):
+    raw = write_volume(tmp_path / "raw.zarr", np.zeros((8, 8, 8), np.uint8))
+    path = raw / "zarr.json"
+    path.write_text(path.read_text().replace(', "unit": "nanometer"', ""))
+    (tmp_path / "split.csv").write_text(f"split,raw\ntrain,{raw}\nvalidate,{raw}\n")
+    failed = segment("run", "--split", tmp_path / "split.csv")
+    assert "--set segmentation_data.unit=nanometer (or another length)" in failed.err
+    assert "spacing=" not in failed.err

@@ -24,11 +24,11 @@ class _Scaled(nn.Module):
 
     def __init__(self, network: nn.Module, values: PatchValues, channels: Sequence[int]) -> None:
         super().__init__()
-        self.network, self.scaling, self.channels = network, values.scaling(), tuple(channels)
+        self.network, self.scaling, self.channels = network, values.scaling(), list(channels)
 
     def forward(self, tiles: Tensor) -> Tensor:
         """Return logits of (B, C, z, y, x)."""
-        scaled = [self.scaling(image) for image in tiles.split(self.channels, dim=1)]
+        scaled = [self.scaling(image) for image in torch.split(tiles, self.channels, dim=1)]
         made: Tensor = self.network(torch.cat(scaled, dim=1))
         return made
 

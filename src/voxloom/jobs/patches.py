@@ -32,7 +32,7 @@ from voxloom.training import SegmentationPatches
 from voxloom.volumes.class_cells import class_weights
 from voxloom.volumes.index import class_indexes
 
-__all__ = ["TARGET", "PatchData"]
+__all__ = ["TARGET", "PatchData", "volumes_of"]
 
 logger = logging.getLogger(__name__)
 
@@ -102,7 +102,7 @@ class PatchData(Data):
     def material(self) -> Material:
         """Return the patches to learn from, drawn anew each epoch, and the tiles to validate on."""
         train, validation = self.sources
-        channels = sum((train.schema[name].shape or (1,))[0] for name in self.data.inputs)
+        channels = {name: (train.schema[name].shape or (1,))[0] for name in self.data.inputs}
         return Material(
             train=train,
             validation=validation,
@@ -113,7 +113,9 @@ class PatchData(Data):
                 inputs=tuple(self.data.inputs),
                 target=TARGET,
                 classes=self.data.classes.names,
-                channels=channels,
+                channels=sum(channels.values()),
+                channels_of=channels,
+                volumes=volumes_of([*self.opened.train, *self.opened.validation], tuple(channels)),
                 dtypes={name: str(train.schema[name].dtype) for name in self.data.inputs},
                 balance=self._balance(),
                 values=self.data.values,
@@ -185,6 +187,21 @@ def locations_of(datasets: Sequence[Dataset], data: SegmentationData, *, seed: i
         index = class_indexes([dataset.labels for dataset in datasets], data.classes)
         drawn = Balanced(centers, index, data.classes.names, drawing.length, seed, weights, absent="drop")
     return Blocks(drawn, drawing.crops_per_block, drawing.spread) if drawing.crops_per_block > 1 else drawn
+
+
+def volumes_of(datasets: Sequence[Dataset], inputs: Sequence[str]) -> dict[str, str]:
+    """Return for each input the first that is of the same volume in every dataset.
+
+    Examples
+    --------
+    >>> from types import SimpleNamespace
+    >>> em, lm = SimpleNamespace(path="em.zarr"), SimpleNamespace(path="lm.zarr")
+    >>> row = SimpleNamespace(raw={"near": em, "far": em, "light": lm})
+    >>> volumes_of([row], ("near", "far", "light"))
+    {'near': 'near', 'far': 'near', 'light': 'light'}
+    """
+    paths = {name: tuple(dataset.raw[name].path for dataset in datasets) for name in inputs}
+    return {name: next(first for first in inputs if paths[first] == paths[name]) for name in inputs}
 
 
 def _weights(drawing: Drawing, datasets: Sequence[Dataset]) -> list[float] | None:

@@ -77,6 +77,10 @@ class SegmentationPatches(Component):
     """Of all inputs together."""
     dtypes: Mapping[str, str] = {}
     """Type of each image, as it is stored: what `values` scales."""
+    channels_of: Mapping[str, int] = {}
+    """Of each input."""
+    volumes: Mapping[str, str] = {}
+    """For each input the first one that shows the same volume in every dataset: itself, or another."""
     balance: Mapping[str, float] = {}
     """Absent over present voxels of each class, which "balanced" weights are."""
     values: PatchValues = PatchValues()
@@ -278,6 +282,8 @@ class SegmentationObjective(Objective):
             "exclusive": self.settings.exclusive,
             "inputs": list(self.patches.inputs),
             "dtypes": dict(self.patches.dtypes),
+            "channels_of": dict(self.patches.channels_of),
+            "volumes": dict(self.patches.volumes),
             "values": self.patches.values.model_dump(mode="json"),
         }
 

@@ -101,7 +101,7 @@ def test_a_packed_copy_trains_from_where_it_lies(bucket, local):
         np.testing.assert_array_equal(one["labels"], other["labels"])
         np.testing.assert_array_equal(one["labels_known"], other["labels_known"])
     assert pack(local / "split.csv", f"{bucket}/packed").copied == 0
-    with pytest.raises(OutputExistsError, match="another split is there already"):
+    with pytest.raises(OutputExistsError, match="the copy would replace it"):
         pack(f"{bucket}/packed/split.csv", f"{bucket}/packed")
 
 

@@ -82,7 +82,7 @@ def test_what_was_trained_is_predicted_and_shown(trained, predict, call, folder,
     run, output = trained("run"), tmp_path / "p.zarr"
     done = predict(run, "--threshold", 0.5)
     assert done.code == 0, done.err
-    assert f"4 units in {output}, 4 of them predicted now" in done.out
+    assert f"4 shards in {output}, 4 of them predicted now" in done.out
     assert f"voxloom inspect {output} --preview" in done.out
     assert f"napari --plugin napari-ome-zarr {folder / '3/em.zarr'} {output}" in done.out
     made = Volume.open(str(output))
@@ -90,7 +90,7 @@ def test_what_was_trained_is_predicted_and_shown(trained, predict, call, folder,
     assert made.levels[0].grid == Volume.open(str(folder / "3/em.zarr")).levels[0].grid
     assert dict(made.label("segmentation").classes) == {1: "mito", 2: "er"}
     again = predict(run, "--threshold", 0.5)
-    assert "4 units" in again.out
+    assert "4 shards" in again.out
     assert "0 of them predicted now" in again.out
     other = predict(run, "--threshold", 0.5, "--blend", "flat")
     assert other.code == 1
@@ -146,7 +146,7 @@ def test_ranks_take_their_shares(trained, predict, monkeypatch):
             monkeypatch.setenv(name, value)
         done = predict(checkpoint, "--threshold", 0.5)
         assert done.code == 0, done.err
-        expected = "2 of 4 units" if rank == "0" else "4 units in"
+        expected = "2 of 4 shards" if rank == "0" else "4 shards in"
         assert expected in done.out
 
 

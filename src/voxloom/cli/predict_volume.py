@@ -106,8 +106,9 @@ def _listed(ctx: click.Context, param: click.Parameter, given: Any) -> tuple[str
 def segmentation(checkpoint: str, volumes: tuple[str, ...], output: str, **given: Any) -> None:
     """Predict the classes of each voxel of a volume, tile by tile, into OME-Zarr.
 
-    A command that was cut off goes on when it is given again. Under torchrun, srun or mpirun each
-    process takes its share.
+    A command that was cut off goes on when it is given again. What is done is noted in a folder
+    OUTPUT.prediction, which may be deleted when all is. Under torchrun, srun or mpirun each process takes
+    its share.
 
     \b
     Example:
@@ -216,11 +217,11 @@ def _tell(report: Any, *volumes: str) -> None:
 
     if not report.is_finished:
         click.echo(
-            f"{report.done} of {counted(report.units, 'unit')} of {report.output} predicted here; others are "
-            "missing."
+            f"{report.done} of {counted(report.units, 'shard')} of {report.output} predicted here; others "
+            "are missing."
         )
         return
-    click.echo(f"{counted(report.units, 'unit')} in {report.output}, {report.done} of them predicted now")
+    click.echo(f"{counted(report.units, 'shard')} in {report.output}, {report.done} of them predicted now")
     shown = (*volumes, report.output)
     click.echo(f"look: voxloom inspect {shlex.quote(report.output)} --preview preview.png")
     click.echo(f"      voxloom view {shlex.join(shown)}    (neuroglancer, in the browser)")

@@ -139,8 +139,8 @@ class VolumePlan:
         wanted = len(self.model.wider)
         if len(self.others) not in (0, wanted):
             raise ConfigError(
-                f"{1 + len(self.others)} volumes for a model of {1 + wanted} patches: expected one for all, or "
-                "one for each."
+                f"{1 + len(self.others)} volumes for a model of {1 + wanted} patches: expected one for all, "
+                "or one for each."
             )
 
     @property

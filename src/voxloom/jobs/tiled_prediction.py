@@ -118,9 +118,8 @@ def _opened(given: str | Mapping[str, str], trained: Trained, options: InputOpti
         check_input(volume, trained, name=name, any_type=options.any_type)
         if (first.bounding_box & volume.bounding_box) is None:
             raise ConfigError(
-                f"{volume.path} has no place in common with {first.path}: they lie at "
-                f"{volume.bounding_box} and {first.bounding_box}. Expected volumes of one sample, in the same "
-                "coordinates."
+                f"{volume.path} has no place in common with {first.path}: expected volumes of one sample, in "
+                "the same coordinates. `voxloom inspect` tells where each lies."
             )
     return list(opened.values())
 

@@ -125,7 +125,7 @@ def test_a_split_may_stand_in_the_configuration(run, split, final):
         "train": [{"raw": str(root / "?/em.zarr"), "gt": str(root / "?/gt.zarr/[mito]")}],
         "validate": [{"raw": {"raw": str(root / "3/em.zarr")}, "gt": str(root / "3/gt.zarr/[er,mito]")}],
     }
-    done = run("run", **{f"{DATA}__split": given})
+    done = run("run", **{f"{DATA}__split": given, f"{DATA}__classes": ["mito"]})
     assert len(final(done)["split"]["train"]) == 3
 
 
@@ -154,7 +154,8 @@ def test_channels_are_counted(tmp_path, split, final):
     path = write_volume(tmp_path / "colour.zarr", np.zeros((3, 8, 8, 8), np.uint8))
     gt = f"{split.parent}/1/gt.zarr/[mito]"
     given = {part: [{"raw": str(path), "gt": gt}] for part in ("train", "validate")}
-    done = train("segmentation", small_segmentation("x", tmp_path / "run", {f"{DATA}.split": given}))
+    settings = {f"{DATA}.split": given, f"{DATA}.classes": ["mito"]}
+    done = train("segmentation", small_segmentation("x", tmp_path / "run", settings))
     assert final(done)["model_configs"]["segmenter"]["in_channels"] == 3
 
 
@@ -191,7 +192,7 @@ def test_a_split_without_validation_is_refused(tmp_path):
     path = write_split(tmp_path / "volumes")
     path.write_text('train,1/em.zarr,"1/gt.zarr/[mito]"\n')
     with pytest.raises(MissingDataError, match="no dataset of the validation part"):
-        train("segmentation", small_segmentation(path, tmp_path / "run"))
+        train("segmentation", small_segmentation(path, tmp_path / "run", {f"{DATA}.classes": ["mito"]}))
 
 
 def test_no_run_lies_within_a_volume(split, tmp_path):

@@ -140,12 +140,13 @@ def test_a_network_of_planes_predicts_each_plane_once(raw, tmp_path):
     assert np.array_equal(read(path), read(raw.path))
 
 
-def test_a_prediction_of_what_was_written_anew_is_not_gone_on_with(raw, tmp_path):
+def test_an_input_that_was_written_since_is_told(raw, tmp_path, caplog):
     model, path = VolumeModel(two, TILE, ("mito", "er"), digest="two"), str(tmp_path / "p.zarr")
     predict_volume(model, raw, path)
     write(raw, raw.bounding_box, np.full(SHAPE, 7, np.uint8))
-    with pytest.raises(OutputExistsError, match=r"input files was '\w+, written until .*', now"):
-        predict_volume(model, raw, path)
+    assert predict_volume(model, raw, path).done == 0
+    assert "was written since it was begun. What is finished is kept" in caplog.text
+    assert predict_volume(model, raw, path, options=TiledOptions(overwrite=True)).done == 1
 
 
 def test_the_work_at_the_faces_of_units_is_told(raw, tmp_path, caplog):

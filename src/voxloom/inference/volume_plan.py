@@ -202,6 +202,8 @@ class VolumePlan:
         """Return all that the result depends on, as plain values."""
         number = self.volume.level_for(self.grid.spacing)
         level = self.volume.levels[number]
+        wider = self.wider if self.others else ()
+        others = [stamp_of(each, each.level_for(spec.spacing)) for each, spec in wider]
         grid = {"shape": self.grid.shape, "spacing": self.grid.spacing, "origin": self.grid.origin}
         ours = self.options.model_dump(mode="json", exclude={"batch_size", "overwrite"})
         return {
@@ -212,15 +214,14 @@ class VolumePlan:
             "patch": self.model.patch.shape,
             "wider": [spec.spacing for spec in self.model.wider],
             "input": self.volume.path,
-            "input files": stamp_of(self.volume, number),
+            "files": [stamp_of(self.volume, number), *others],
             "input channels": self.volume.channels,
             "other inputs": [
                 {
                     "path": each.path,
                     "channels": each.channels,
-                    "files": stamp_of(each, each.level_for(spec.spacing)),
                 }
-                for each, spec in (self.wider if self.others else ())
+                for each in self.others
             ],
             "input level": {
                 "path": level.path,

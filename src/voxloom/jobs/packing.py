@@ -279,7 +279,12 @@ class _Job:
     def _begun(self, copy: PackedCopy) -> tuple[Volume, UnitMarks]:
         """Make a volume, or find it made."""
         place = self.place.join(copy.path)
-        plan = {"source": copy.source, "grid": str(copy.grid), "layout": copy.layout.model_dump(mode="json")}
+        plan = {
+            "files": copy.files,
+            "source": copy.source,
+            "grid": str(copy.grid),
+            "layout": copy.layout.model_dump(mode="json"),
+        }
         marks = UnitMarks(self.place.join(_MARKS, copy.path.replace("/", "_")), plan, kind="copy")
         new: dict[str, Any] = {"shape": copy.grid.shape, "layout": copy.layout}
         marks.begin(

@@ -47,6 +47,8 @@ class PackedCopy:
         How it is stored.
     read
         Returns what the source holds in a box, (c, z, y, x) of the layout's type.
+    files
+        State of the source's files, see `stamp_of`.
     """
 
     path: str
@@ -54,6 +56,7 @@ class PackedCopy:
     grid: Grid
     layout: VolumeLayout
     read: Callable[[Box], Array]
+    files: tuple[str, ...]
 
     @property
     def nbytes(self) -> int:
@@ -87,8 +90,9 @@ def copy_of_raw(
     grid = _cut(volume.levels[level].grid, box, volume.path)
     names = volume.channels if volume.channels != ("0",) else ()
     layout = _layout(grid, volume.dtype.name, channels=names)
-    source = (volume.path, stamp_of(volume, level), str(level), *names)
-    return PackedCopy(path, source, grid, layout, lambda part: _voxels(volume, level, part))
+    source = (volume.path, str(level), *names)
+    files = (stamp_of(volume, level),)
+    return PackedCopy(path, source, grid, layout, lambda part: _voxels(volume, level, part), files)
 
 
 def copies_of_labels(
@@ -179,8 +183,9 @@ def _copy_of_ids(annotation: Annotation, path: str, *, spacing: Sequence[float] 
     level = 0 if spacing is None else volume.level_for(spacing)
     grid = volume.levels[level].grid
     layout = _layout(grid, volume.dtype.name, kind="labels", classes=dict(volume.classes))
-    source = (volume.path, stamp_of(volume, level), str(level), "ids")
-    return PackedCopy(path, source, grid, layout, lambda part: _voxels(volume, level, part))
+    source = (volume.path, str(level), "ids")
+    files = (stamp_of(volume, level),)
+    return PackedCopy(path, source, grid, layout, lambda part: _voxels(volume, level, part), files)
 
 
 def _copy_of_bits(labels: Labels, names: tuple[str, ...], path: str, *, grid: Grid) -> PackedCopy:
@@ -193,8 +198,8 @@ def _copy_of_bits(labels: Labels, names: tuple[str, ...], path: str, *, grid: Gr
         is_bitmask=True,
     )
     marks = labels.marks(classes)
-    stamps = {mark.volume.path: stamp_of(mark.volume) for mark in marks}
-    source = (*(word for each in stamps.items() for word in each), "bits", *names)
+    source = (*(mark.volume.path for mark in marks), "bits", *names)
+    files = tuple(stamp_of(mark.volume) for mark in marks)
 
     def read(box: Box) -> Array:
         shape = _shape(box, grid)
@@ -207,7 +212,7 @@ def _copy_of_bits(labels: Labels, names: tuple[str, ...], path: str, *, grid: Gr
             begin_bits(marks, spec, (z, y, x), dtype=out.dtype).result(part)
         return out[None]
 
-    return PackedCopy(path, source, grid, layout, read)
+    return PackedCopy(path, source, grid, layout, read, files)
 
 
 def _layout(grid: Grid, dtype: str, **settings: Any) -> VolumeLayout:

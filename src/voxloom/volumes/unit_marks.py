@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -28,7 +29,10 @@ from voxloom.volumes.saving import claimed, has_files, saved, write_file, write_
 
 __all__ = ["UnitMarks", "digest_of"]
 
+logger = logging.getLogger(__name__)
+
 _PLAN, _FINISHED, _UNITS, _LOCK = "plan.json", "finished.json", "units/", ".voxloom-lock"
+_FILES = "files"
 _MAKING, _REPLACING, _MADE = "making", "replacing", "made"
 
 
@@ -52,7 +56,9 @@ class UnitMarks:
     folder
         Where the marks lie: beside the stores.
     plan
-        All that the result depends on, as plain JSON values.
+        All that the result depends on, as plain JSON values. What stands under "files" tells the state of
+        the files that are read, and is no part of the digest: where it has changed it is told, and what
+        is whole stays, for a damaged file may have been mended.
     kind
         What is made, in one word for messages.
 
@@ -75,7 +81,7 @@ class UnitMarks:
     def __init__(self, folder: Place, plan: Mapping[str, Any], *, kind: str) -> None:
         self.folder, self.kind = folder, kind
         self.plan = json.loads(json.dumps(plan))
-        self.digest = digest_of(self.plan)
+        self.digest = digest_of({name: value for name, value in self.plan.items() if name != _FILES})
 
     def begin(
         self, stores: Sequence[Place], make: Callable[[bool], object], *, overwrite: bool = False
@@ -195,6 +201,14 @@ class UnitMarks:
             return False
         if any(layout_of(str(store)) is None for store in stores):  # removed, or replaced by another program
             return False
+        if found["plan"].get(_FILES) != self.plan.get(_FILES):
+            if overwrite:
+                return False
+            logger.warning(
+                "%s: what it is made of was written since it was begun. What is finished is kept. If other "
+                "values are there now, begin anew with overwrite (--overwrite).",
+                stores[0],
+            )
         return not (overwrite and self.is_finished)
 
     def _is_ours(self, found: Mapping[str, Any] | None) -> bool:
@@ -234,5 +248,9 @@ def _differences(found: Any, wanted: Mapping[str, Any]) -> str:
     """Name what two plans do not share."""
     found = found if isinstance(found, Mapping) else {}
     names = [name for name in (*wanted, *found) if found.get(name) != wanted.get(name)]
-    told = [f"{name} was {found.get(name)!r}, now {wanted.get(name)!r}" for name in dict.fromkeys(names)]
+    told = [
+        f"{name} was {found.get(name)!r}, now {wanted.get(name)!r}"
+        for name in dict.fromkeys(names)
+        if name != _FILES
+    ]
     return "; ".join(told) or "its plan cannot be read"

@@ -10,7 +10,7 @@ import click
 
 __all__ = ["LAYOUTS", "layout_option", "naming_options", "take_naming"]
 
-LAYOUTS = ("auto", "classes", "flat", "pairs", "table", "tar", "older", "store")
+LAYOUTS = ("auto", "classes", "flat", "pairs", "table", "tar", "older", "store", "volume")
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 

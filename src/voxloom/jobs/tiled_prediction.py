@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +10,8 @@ import torch
 from pydantic import ValidationError
 
 from voxloom.component import Component
-from voxloom.conversion.dask import require_distributed, scheduler_client
-from voxloom.errors import ConfigError, LoadingError, VoxloomError
+from voxloom.conversion.dask import answers, require_distributed
+from voxloom.errors import ConfigError
 from voxloom.inference.segmentation import seen_beyond, segmentation_model
 from voxloom.inference.tiling import TiledReport, VolumeTask, predict_volume
 from voxloom.inference.trained import Trained
@@ -146,51 +146,24 @@ def predict_on_dask(task: VolumeTask, scheduler: Any, *, progress: Progress | No
     LoadingError
         When workers die again and again.
     """
-    distributed = require_distributed()
+    require_distributed()  # before anything is made
     task.begin()
-    missing = task.missing()
-    if isinstance(scheduler, distributed.Client):
-        done = _on_client(distributed, scheduler, task, missing, progress)
-    else:
-        with scheduler_client(distributed, scheduler) as client:
-            done = _on_client(distributed, client, task, missing, progress)
+    missing, done = task.missing(), 0
+    for done, _ in enumerate(answers(scheduler, _predict, (task, missing), gave_up=_GAVE_UP), 1):
+        if progress is not None:
+            progress(done, len(missing))
     return task.report(done, is_finished=task.complete())
 
 
-def _on_client(
-    distributed: Any, client: Any, task: VolumeTask, numbers: Sequence[int], progress: Progress | None
-) -> int:
-    done = 0
-    for done, _ in enumerate(_written(distributed, client, task, numbers), 1):
-        if progress is not None:
-            progress(done, len(numbers))
-    return done
+_GAVE_UP = (
+    "a unit",
+    "Take smaller units or tiles. What is finished is kept: give the same command again to go on.",
+)
 
 
-def _written(distributed: Any, client: Any, task: VolumeTask, numbers: Sequence[int]) -> Iterator[int]:
-    shared = client.scatter(task, broadcast=True, hash=False)
-    futures = client.map(_predict, numbers, task=shared, pure=False)
-    try:
-        for future in distributed.as_completed(futures):
-            answer: int | VoxloomError = future.result()
-            if isinstance(answer, VoxloomError):
-                raise answer
-            yield answer
-    except (distributed.KilledWorker, distributed.CancelledError) as error:
-        raise LoadingError(
-            f"Dask gave up a unit: {error}. A worker died over it again and again, maybe out of memory: take "
-            "smaller units or tiles. What is finished is kept: give the same command again to go on."
-        ) from error
-    finally:
-        client.cancel(futures)
-
-
-def _predict(number: int, task: VolumeTask) -> int | VoxloomError:
-    """Predict a unit on a worker; an error goes home as a value, for Dask cannot rebuild ours."""
-    try:
-        return next(iter(list(task.run([number]))))
-    except VoxloomError as error:
-        return error
+def _predict(number: int, task: VolumeTask) -> int:
+    (predicted,) = task.run([number])
+    return predicted
 
 
 def tiled_options(settings: dict[str, Any]) -> TiledOptions:

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from moto.server import ThreadedMotoServer
 
-from voxloom.errors import OutputExistsError
-from voxloom.volumes import engine
+from voxloom.errors import OutputExistsError, SaveError
+from voxloom.volumes import engine, unit_marks
 from voxloom.volumes.creation import create
 from voxloom.volumes.layout import VolumeLayout
 from voxloom.volumes.place import Place
@@ -118,6 +118,40 @@ def test_a_job_whose_place_was_taken_stops(root):
     Made(root, "two").begin(overwrite=True)
     with pytest.raises(OutputExistsError, match="another job has begun another copy here"):
         one.marks.mark(0)
+
+
+@pytest.mark.parametrize("moment", ["before the mark", "while it is written"])
+def test_another_process_may_make_the_last_unit_meanwhile(root, moment, monkeypatch):
+    made = Made(root)
+    made.begin()
+    made.marks.mark(0)
+
+    def finish():
+        assert made.marks.complete(1, lambda: None)
+
+    def write(*_):
+        finish()
+        raise SaveError("could not write the mark: No such file or directory")
+
+    if moment == "before the mark":
+        finish()
+    else:
+        monkeypatch.setattr(unit_marks, "write_file", write)
+    made.marks.mark(0)
+    assert made.marks.is_finished
+    assert made.marks.done() == set()
+
+
+def test_a_mark_that_cannot_be_written_is_an_error(root, monkeypatch):
+    made = Made(root)
+    made.begin()
+
+    def refuse(*_):
+        raise SaveError("could not write the mark: No space left on device")
+
+    monkeypatch.setattr(unit_marks, "write_file", refuse)
+    with pytest.raises(SaveError, match="No space"):
+        made.marks.mark(0)
 
 
 def test_what_is_not_finished_is_gone_on_with_by_an_overwriting_job_too(root):

@@ -21,7 +21,7 @@ from typing import Any
 import tensorstore as ts
 
 from voxloom import __version__
-from voxloom.errors import OutputExistsError
+from voxloom.errors import OutputExistsError, SaveError
 from voxloom.volumes import engine
 from voxloom.volumes.creation import layout_of
 from voxloom.volumes.place import Place
@@ -149,7 +149,15 @@ class UnitMarks:
                 "stopped. Let one of them write elsewhere, and begin the other anew with overwrite "
                 "(--overwrite)."
             )
-        write_file(self.folder, f"{_UNITS}{self.digest}-{unit:08d}", b"")
+        name = f"{_UNITS}{self.digest}-{unit:08d}"
+        try:
+            write_file(self.folder, name, b"")
+        except SaveError:  # another process has made the last unit, and removes the marks with their folder
+            if not self.is_finished:
+                raise
+        else:
+            if self.is_finished:  # it has removed them before this one was written
+                self._remove(name)
 
     @property
     def is_finished(self) -> bool:

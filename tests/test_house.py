@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = Path(voxloom.__file__).parent
 
 GROUND = {
-    "amounts", "atomic", "buffers", "component", "errors", "geometry", "keys", "lettering", "metrics",
+    "amounts", "atomic", "buffers", "cache", "component", "errors", "geometry", "keys", "lettering", "metrics",
     "overlay", "panels", "ranks", "registry", "sample", "seeding", "source", "stacking",
 }  # fmt: skip
 DATA = {"conversion", "formats", "loading", "sources", "transforms", "volumes"}

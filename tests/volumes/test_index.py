@@ -214,16 +214,6 @@ def test_a_cache_that_cannot_be_written_is_no_reason_to_stop(tmp_path, monkeypat
     assert caplog.text.count("are not kept") == 1
 
 
-def test_a_user_without_a_home_has_a_cache_too(monkeypatch):
-    def homeless():
-        raise RuntimeError("Could not determine home directory.")
-
-    monkeypatch.setattr(Path, "home", homeless)
-    for name in ("VOXLOOM_CACHE", "XDG_CACHE_HOME"):
-        monkeypatch.delenv(name, raising=False)
-    assert index_cache.cache_folder().name == "voxloom"
-
-
 def test_many_at_once_and_the_same_twice(tmp_path, cache):
     labels = [opened(tmp_path / f"crop{n}", masks((8, 8, 60), seed=n)) for n in range(4)]
     indexes = class_indexes([*labels, *labels, None], CLASSES)
@@ -255,25 +245,6 @@ def test_threads_that_save_the_same_do_not_disturb_each_other(tmp_path, cache):
         thread.join()
     assert index_cache.load("key").keys() == cells.keys()
     assert len(files(cache)) == 2
-
-
-@pytest.mark.parametrize(
-    ("platform", "variables", "expected"),
-    [
-        ("linux", {}, "~/.cache/voxloom"),
-        ("linux", {"XDG_CACHE_HOME": "/x"}, "/x/voxloom"),
-        ("darwin", {}, "~/Library/Caches/voxloom"),
-        ("win32", {"LOCALAPPDATA": "/local"}, "/local/voxloom/Cache"),
-        ("linux", {"VOXLOOM_CACHE": "~/mine"}, "~/mine"),
-    ],
-)
-def test_the_folder_is_the_platforms(monkeypatch, platform, variables, expected):
-    for name in ("VOXLOOM_CACHE", "XDG_CACHE_HOME", "LOCALAPPDATA"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr(sys, "platform", platform)
-    for name, value in variables.items():
-        monkeypatch.setenv(name, value)
-    assert index_cache.cache_folder() == Path(expected).expanduser()
 
 
 def test_numbers_that_cannot_be_meant_are_refused():

@@ -13,7 +13,6 @@ if TYPE_CHECKING:  # what type checkers and editors see; at run time names load 
     from voxloom.volumes.description import Level
     from voxloom.volumes.engine import set_cache
     from voxloom.volumes.index import class_index, class_indexes
-    from voxloom.volumes.index_cache import cache_folder
     from voxloom.volumes.labels import Labels
     from voxloom.volumes.layout import VolumeLayout
     from voxloom.volumes.patch import PendingPatch, Reading, begin_patch
@@ -38,7 +37,6 @@ _HOME = {
     "begin_bits": "bits",
     "begin_patch": "patch",
     "begin_write": "writing",
-    "cache_folder": "index_cache",
     "class_index": "index",
     "class_indexes": "index",
     "class_weights": "class_cells",
@@ -68,7 +66,6 @@ __all__ = [
     "begin_bits",
     "begin_patch",
     "begin_write",
-    "cache_folder",
     "class_index",
     "class_indexes",
     "class_weights",

@@ -1,4 +1,4 @@
-"""The user's cache folder, and the counts of classes in it: small files, whole or not there at all."""
+"""The counts of classes in the user's cache folder: small files, whole or not there at all."""
 
 from __future__ import annotations
 
@@ -7,8 +7,6 @@ import io
 import json
 import logging
 import os
-import sys
-import tempfile
 import threading
 import zipfile
 from collections import deque
@@ -20,6 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from voxloom.atomic import replacing
+from voxloom.cache import cache_folder
 from voxloom.errors import SaveError
 from voxloom.geometry import Grid, Point
 from voxloom.sample import Array
@@ -27,7 +26,7 @@ from voxloom.volumes.bits import Mark
 from voxloom.volumes.class_cells import ClassCells
 from voxloom.volumes.volume import Volume
 
-__all__ = ["cache_folder", "key_of", "load", "save"]
+__all__ = ["key_of", "load", "save"]
 
 logger = logging.getLogger(__name__)
 
@@ -37,20 +36,6 @@ _one_writer = threading.Lock()  # of this process: its threads would share a tem
 
 Key = str
 """Names what was counted; hexadecimal."""
-
-
-def cache_folder() -> Path:
-    """Return where voxloom keeps what it can compute again: VOXLOOM_CACHE, or the platform's place.
-
-    It is not made by asking. Whoever wants the room may delete it at any time.
-    """
-    if stated := os.environ.get("VOXLOOM_CACHE"):
-        return Path(stated).expanduser()
-    if sys.platform == "darwin":
-        return _home() / "Library" / "Caches" / "voxloom"
-    if sys.platform == "win32":
-        return Path(os.environ.get("LOCALAPPDATA") or _home() / "AppData" / "Local") / "voxloom" / "Cache"
-    return Path(os.environ.get("XDG_CACHE_HOME") or _home() / ".cache") / "voxloom"
 
 
 def key_of(marks: Sequence[Mark], level: int, others: Sequence[str]) -> Key:
@@ -103,13 +88,6 @@ def _warn(folder: Path) -> None:
         "space, or name another folder in VOXLOOM_CACHE.",
         folder,
     )
-
-
-def _home() -> Path:
-    try:
-        return Path.home()
-    except RuntimeError:  # a user without a name, as in some containers
-        return Path(tempfile.gettempdir())
 
 
 def _path(key: Key) -> Path:

@@ -1,0 +1,22 @@
+"""Points in a latent space: reduced, projected, compared and drawn."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+_HOME = {
+    "Points": "points",
+}
+
+__all__ = ["Points"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'voxloom.analysis.latents' has no attribute {name!r}")
+    return getattr(import_module(f"voxloom.analysis.latents.{_HOME[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,381 @@
+"""Vectors of a latent space, or of any other, with their keys and what is known of each."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+
+from voxloom.errors import ConfigError, SchemaError, UnknownNameError
+from voxloom.formats.store import Store
+from voxloom.registry import did_you_mean
+from voxloom.sample import Array, Field, Sample, Schema
+from voxloom.source import Source
+
+__all__ = ["Points", "Vectors"]
+
+_BLOCK_BYTES = 1 << 26  # of vectors held at once while all are read
+_MEAN = "_mu"
+_MISSING = "(none)"
+_CHUNK = 4096  # rows whose labels are read at once
+
+Labels = npt.NDArray[np.str_]
+
+
+@dataclass(frozen=True)
+class Vectors:
+    """One numeric field of a source, each sample's array as one vector.
+
+    Attributes
+    ----------
+    source
+        What is read.
+    field
+        Name of the field. Of several variants (axis v) the first is taken.
+    """
+
+    source: Source
+    field: str
+
+    def __len__(self) -> int:
+        return len(self.source)
+
+    @cached_property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of one sample's array before it is flattened, for instance (C, h, w)."""
+        field = self.source.schema[self.field]
+        shape = field.shape if field.shape is not None else self.source[0][self.field].shape
+        return tuple(shape[1:]) if field.axes.startswith("v") else tuple(shape)
+
+    @property
+    def dim(self) -> int:
+        """Length of a vector."""
+        return math.prod(self.shape)
+
+    def read(self, rows: Sequence[int] | npt.NDArray[np.integer]) -> npt.NDArray[np.float32]:
+        """Return the vectors of some rows, (n, dim) float32."""
+        chosen = self.source.select(self.field)
+        field = self.source.schema[self.field]
+        array = chosen.gather([int(row) for row in rows])[self.field]
+        if field.axes.startswith("v"):
+            array = array[:, 0]
+        return np.ascontiguousarray(array.reshape(len(rows), -1), dtype=np.float32)
+
+
+@dataclass(frozen=True)
+class Points:
+    """Points of one space, in one or several groups, in order: all of the first group, then the next.
+
+    Vectors stay where they are and are read when they are asked for, so that 100,000 of them need not
+    fit into memory.
+
+    Parameters
+    ----------
+    parts
+        Vectors of each group by its name. All have the same length.
+
+    Raises
+    ------
+    SchemaError
+        When there is no point, or the groups' vectors differ in length.
+
+    Examples
+    --------
+    >>> points = Points.of_arrays({"ct": np.eye(3), "mr": np.zeros((2, 3))})
+    >>> len(points), points.dim, points.groups.tolist()
+    (5, 3, ['ct', 'ct', 'ct', 'mr', 'mr'])
+    >>> points.vectors([0, 4]).tolist()
+    [[1.0, 0.0, 0.0], [0.0, 0.0, 0.0]]
+    """
+
+    parts: Mapping[str, Vectors]
+
+    def __post_init__(self) -> None:
+        shapes = {name: part.shape for name, part in self.parts.items() if len(part)}
+        if not shapes:
+            raise SchemaError("no points: expected at least one sample with a latent.")
+        if len({math.prod(shape) for shape in shapes.values()}) > 1:
+            told = ", ".join(f"{name} {shape}" for name, shape in shapes.items())
+            raise SchemaError(
+                f"groups of different size: {told}. Encode all of them with the same checkpoint and size."
+            )
+
+    @classmethod
+    def of_stores(cls, sources: Mapping[str, Source], *, field: str | None = None) -> Points:
+        """Return the points of one or several sources.
+
+        Parameters
+        ----------
+        sources
+            Group name -> source, for instance a store of ``voxloom encode``.
+        field
+            Field to take; None takes the posterior means (``*_mu``), or the only latent. A source with
+            several of them, for instance ``condition_mu`` and ``target_mu``, becomes a group for each.
+
+        Raises
+        ------
+        SchemaError
+            When a source has no such field.
+        """
+        parts: dict[str, Vectors] = {}
+        for name, source in sources.items():
+            fields = [field] if field is not None else _latent_fields(source)
+            _ = [source.schema[each] for each in fields]
+            for each in fields:
+                short = each.removesuffix(_MEAN)
+                group = name if len(fields) == 1 else short if len(sources) == 1 else f"{name} {short}"
+                parts[group] = Vectors(source, each)
+        return cls(parts)
+
+    @classmethod
+    def of_arrays(
+        cls, arrays: Mapping[str, Array], keys: Mapping[str, Sequence[str]] | None = None
+    ) -> Points:
+        """Return the points of arrays (n, ...), one a group; keys are numbers where none are given."""
+        found = keys or {}
+        return cls({name: Vectors(_Held(array, found.get(name)), "vector") for name, array in arrays.items()})
+
+    def __len__(self) -> int:
+        return sum(len(part) for part in self.parts.values())
+
+    @property
+    def dim(self) -> int:
+        """Length of a vector."""
+        return next(part.dim for part in self.parts.values() if len(part))
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of a point before it is flattened."""
+        return next(part.shape for part in self.parts.values() if len(part))
+
+    @cached_property
+    def groups(self) -> Labels:
+        """Name of each point's group, (N,)."""
+        return np.repeat(list(self.parts), [len(part) for part in self.parts.values()])
+
+    @cached_property
+    def keys(self) -> Sequence[str]:
+        """Key of each point; two groups may share keys."""
+        return [key for part in self.parts.values() for key in part.source.keys]
+
+    @cached_property
+    def _starts(self) -> npt.NDArray[np.int64]:
+        return np.cumsum([0, *(len(part) for part in self.parts.values())])
+
+    def rows_of(self, group: str) -> npt.NDArray[np.int64]:
+        """Return the rows of one group.
+
+        Raises
+        ------
+        UnknownNameError
+            When there is no group of that name.
+        """
+        if group not in self.parts:
+            raise UnknownNameError(
+                f"no group {group!r}. Groups: {', '.join(self.parts)}.{did_you_mean(group, self.parts)}"
+            )
+        place = list(self.parts).index(group)
+        return np.arange(self._starts[place], self._starts[place + 1])
+
+    def located(self, row: int) -> tuple[Source, int]:
+        """Return the source of a point and its index there.
+
+        Raises
+        ------
+        IndexError
+            When there is no such row.
+        """
+        if not 0 <= row < len(self):
+            raise IndexError(f"point {row}: expected 0 to {len(self) - 1}.")
+        place = int(np.searchsorted(self._starts, row, side="right")) - 1
+        return list(self.parts.values())[place].source, int(row - self._starts[place])
+
+    def vectors(self, rows: Sequence[int] | npt.NDArray[np.integer]) -> npt.NDArray[np.float32]:
+        """Return the vectors of some rows in their order, (n, dim) float32."""
+        rows = np.asarray(rows, dtype=np.int64)
+        out = np.empty((len(rows), self.dim), np.float32)
+        places = np.searchsorted(self._starts, rows, side="right") - 1
+        for place, part in enumerate(self.parts.values()):
+            chosen = np.flatnonzero(places == place)
+            if len(chosen):
+                out[chosen] = part.read(rows[chosen] - self._starts[place])
+        return out
+
+    def blocks(self, rows: npt.NDArray[np.integer] | None = None) -> Iterator[tuple[slice, Array]]:
+        """Yield all vectors, or those of `rows`, in order, as (places among them, (n, dim) float32).
+
+        At most 64 MB are held at once.
+        """
+        wanted = np.arange(len(self)) if rows is None else np.asarray(rows)
+        size = max(1, _BLOCK_BYTES // (4 * self.dim))
+        for start in range(0, len(wanted), size):
+            place = slice(start, min(start + size, len(wanted)))
+            yield place, self.vectors(wanted[place])
+
+    @cached_property
+    def attributes(self) -> Mapping[str, Array]:
+        """What is known of each point beside its vector, (N,) each.
+
+        Classes by their names and texts as strings, numbers as float64 (NaN where a group has none).
+        """
+        names: dict[str, Field] = {}
+        for part in self.parts.values():
+            for name, field in part.source.schema.items():
+                if _tells(field):
+                    names.setdefault(name, field)
+        return {name: self._attribute(name, field) for name, field in names.items()}
+
+    def _attribute(self, name: str, field: Field) -> Array:
+        columns = [_column(part.source, name, field) for part in self.parts.values()]
+        return np.concatenate(columns)
+
+    def labels(self, by: str) -> Labels:
+        """Return a label for each point, (N,) strings.
+
+        Parameters
+        ----------
+        by
+            ``group``, the name of an attribute, or ``key:REGEX``: what the expression's first group (or
+            else all of it) finds in the key, for instance ``key:_([0-9]+)$`` for a patient's number.
+
+        Raises
+        ------
+        UnknownNameError
+            When there is no such attribute.
+        ConfigError
+            When the expression is wrong or finds nothing in any key.
+
+        Examples
+        --------
+        >>> points = Points.of_arrays({"a": np.eye(2)}, {"a": ["image_001", "image_002"]})
+        >>> points.labels("key:[0-9]+$").tolist()
+        ['001', '002']
+        """
+        if by == "group":
+            return self.groups
+        if by.startswith("key:"):
+            return self._of_keys(by.removeprefix("key:"))
+        if by not in self.attributes:
+            known = ["group", *self.attributes]
+            raise UnknownNameError(
+                f"no attribute {by!r}. Known: {', '.join(known)}, or key:REGEX.{did_you_mean(by, known)}"
+            )
+        values = self.attributes[by]
+        return np.array([_text(value) for value in values.tolist()]) if values.dtype.kind == "f" else values
+
+    def _of_keys(self, pattern: str) -> Labels:
+        try:
+            expression = re.compile(pattern)
+        except re.error as error:
+            raise ConfigError(f"key:{pattern}: {error}. Expected a regular expression.") from error
+        found = [expression.search(key) for key in self.keys]
+        if not any(found):
+            raise ConfigError(
+                f"key:{pattern} finds nothing in any of {len(self)} keys, for instance {self.keys[0]!r}. "
+                "Expected an expression that finds the patient, or what else is to be told apart."
+            )
+        return np.array([_MISSING if m is None else (m[1] if m.re.groups else m[0]) for m in found])
+
+    @cached_property
+    def digest(self) -> str:
+        """20 hexadecimal digits that depend on what the points are; caches are keyed by it."""
+        digest = hashlib.blake2b(digest_size=10)
+        for name, part in self.parts.items():
+            digest.update(f"{name}\0{part.field}\0{part.shape}\0{len(part)}\0".encode())
+            digest.update(_content(part.source))
+        return digest.hexdigest()
+
+
+class _Held(Source):
+    """An array as a source."""
+
+    def __init__(self, array: Array, keys: Sequence[str] | None) -> None:
+        self._array = np.asarray(array)
+        self._keys = [str(i) for i in range(len(self._array))] if keys is None else list(keys)
+        if len(self._keys) != len(self._array):
+            raise SchemaError(f"{len(self._keys)} keys for {len(self._array)} vectors: expected one each.")
+
+        shape = tuple(self._array.shape[1:])
+        axes = "c" + "zyx"[4 - len(shape) :]
+        self._schema = Schema([Field(name="vector", kind="latent", axes=axes, shape=shape)])
+
+    @property
+    def schema(self) -> Schema:
+        """One field."""
+        return self._schema
+
+    @property
+    def keys(self) -> Sequence[str]:
+        """The given ones, or numbers."""
+        return self._keys
+
+    @property
+    def content(self) -> bytes:
+        """What a digest of the array is made from."""
+        return np.ascontiguousarray(self._array).tobytes()
+
+    def read(self, index: int) -> Sample:
+        """Return one row."""
+        return Sample(self._keys[index], self._schema, {"vector": np.asarray(self._array[index])})
+
+    def select(self, *names: str) -> Source:  # noqa: ARG002 - there is one
+        """Return itself."""
+        return self
+
+    def gather(self, indices: Sequence[int], *, out: Mapping[str, Array] | None = None) -> dict[str, Array]:  # noqa: ARG002
+        """Return several rows."""
+        return {"vector": self._array[np.asarray(indices, dtype=np.int64)]}
+
+
+def _latent_fields(source: Source) -> list[str]:
+    """Return the fields of posterior means, or else the only latent."""
+    latents = [name for name, field in source.schema.items() if field.kind == "latent"]
+    means = [name for name in latents if name.endswith(_MEAN)]
+    if means or len(latents) == 1:
+        return means or latents
+    raise SchemaError(
+        f"{source!r} has the fields {', '.join(source.schema)}: expected latents, as voxloom encode writes "
+        "them, or the name of a field of vectors."
+    )
+
+
+def _tells(field: Field) -> bool:
+    """Whether a field is one value that points can be told apart by."""
+    return field.kind in ("class", "text") or (field.kind == "attribute" and not field.axes)
+
+
+def _column(source: Source, name: str, field: Field) -> Array:
+    """Return a field of all samples: names of classes and texts as strings, numbers as float64."""
+    is_text = field.kind == "text" or field.categories != ()
+    if name not in source.schema:
+        return np.full(len(source), _MISSING if is_text else np.nan)
+    chosen = source.select(name)
+    chunks = [range(i, min(i + _CHUNK, len(source))) for i in range(0, len(source), _CHUNK)]
+    if field.kind == "text":
+        return np.array([str(sample[name]) for chunk in chunks for sample in chosen.__getitems__(chunk)])
+    values = np.concatenate([chosen.gather(chunk)[name].reshape(len(chunk)) for chunk in chunks])
+    if not field.categories:
+        return values.astype(np.float64)
+    known = source.schema[name].categories
+    return np.array([known[v] if 0 <= v < len(known) else str(v) for v in values.tolist()])
+
+
+def _text(value: float) -> str:
+    return _MISSING if math.isnan(value) else f"{value:.6g}"
+
+
+def _content(source: Source) -> bytes:
+    """Return bytes that change with what a source holds."""
+    if isinstance(source, _Held):
+        return source.content
+    if isinstance(source, Store):
+        files = [file.xxh3 for shard in source.manifest.shards for file in shard.files]
+        return json.dumps([source.schema.to_list(), files]).encode()
+    return repr((source, list(source.keys))).encode()

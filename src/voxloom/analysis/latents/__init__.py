@@ -6,10 +6,34 @@ from importlib import import_module
 from typing import Any
 
 _HOME = {
+    "Estimate": "estimates",
+    "GroupRow": "groups",
+    "GroupStatistics": "groups",
+    "MemorisationRow": "groups",
+    "PairRow": "groups",
+    "PatientRow": "groups",
     "Points": "points",
+    "ProjectionQuality": "groups",
+    "Reduced": "pca",
+    "StatisticsOptions": "groups",
+    "group_statistics": "groups",
+    "reduced": "pca",
 }
 
-__all__ = ["Points"]
+__all__ = [
+    "Estimate",
+    "GroupRow",
+    "GroupStatistics",
+    "MemorisationRow",
+    "PairRow",
+    "PatientRow",
+    "Points",
+    "ProjectionQuality",
+    "Reduced",
+    "StatisticsOptions",
+    "group_statistics",
+    "reduced",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -1,0 +1,126 @@
+"""Numbers with their confidence intervals, and rows of them as tables, CSV and JSON."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+__all__ = ["Estimate", "csv_text", "flat", "plain", "table_text"]
+
+Values = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A number and the ends of its confidence interval; NaN where there is none.
+
+    Examples
+    --------
+    >>> Estimate.of(2.0, np.array([1.0, 2.0, 3.0]), confidence=0.5)
+    Estimate(value=2.0, low=1.5, high=2.5)
+    >>> print(Estimate(2.0), Estimate(2.0, 1.5, 2.5), Estimate())
+    2 2 [1.5, 2.5] -
+    """
+
+    value: float = math.nan
+    low: float = math.nan
+    high: float = math.nan
+
+    @classmethod
+    def of(cls, value: float, draws: Values, *, confidence: float) -> Estimate:
+        """Return the value with the percentile interval of its resampled values, (B,); NaN are left out."""
+        draws = draws[np.isfinite(draws)]
+        if not len(draws) or not math.isfinite(value):
+            return cls(float(value))
+        tail = (1 - confidence) / 2
+        low, high = np.quantile(draws, (tail, 1 - tail))
+        return cls(float(value), float(low), float(high))
+
+    def root(self) -> Estimate:
+        """Return the square root of all three; of what is below zero it is zero."""
+        return Estimate(*(math.sqrt(max(x, 0)) if not math.isnan(x) else x for x in self._all))
+
+    @property
+    def _all(self) -> tuple[float, float, float]:
+        return self.value, self.low, self.high
+
+    def __str__(self) -> str:
+        value, low, high = (_short(x) for x in self._all)
+        return value if low == "-" else f"{value} [{low}, {high}]"
+
+
+def flat(row: Any) -> dict[str, Any]:
+    """Return a dataclass as one value a column: an estimate becomes NAME, NAME_low and NAME_high."""
+    columns: dict[str, Any] = {}
+    for field in fields(row):
+        value = getattr(row, field.name)
+        columns[field.name] = value.value if isinstance(value, Estimate) else value
+        if isinstance(value, Estimate):
+            columns |= {f"{field.name}_low": value.low, f"{field.name}_high": value.high}
+    return columns
+
+
+def plain(value: Any) -> Any:
+    """Return a value as JSON has it: what is not a finite number is null, dataclasses are objects.
+
+    Examples
+    --------
+    >>> plain({"a": Estimate(1.0), "b": (math.nan, np.float32(2))})
+    {'a': {'value': 1.0, 'low': None, 'high': None}, 'b': [None, 2.0]}
+    """
+    if hasattr(value, "__dataclass_fields__"):
+        return {field.name: plain(getattr(value, field.name)) for field in fields(value)}
+    if isinstance(value, Mapping):
+        return {str(key): plain(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(each) for each in value]
+    if isinstance(value, np.generic):
+        value = value.item()
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def csv_text(rows: Sequence[Any], kind: type) -> str:
+    """Return dataclasses of one kind as CSV; what is not a finite number is empty."""
+    empty = kind(**{field.name: _nothing(field.type) for field in fields(kind)})
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(flat(empty))
+    writer.writerows([_cell(value) for value in flat(row).values()] for row in rows)
+    return text.getvalue()
+
+
+def table_text(head: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
+    """Return rows as text for a terminal, columns aligned.
+
+    Examples
+    --------
+    >>> print(table_text(["group", "points"], [["a", 12], ["bcdefg", 3.14159265]]))
+    group   points
+    a       12
+    bcdefg  3.142
+    """
+    lines = [list(head), *([_short(cell) for cell in row] for row in rows)]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    padded = (zip(line, widths, strict=True) for line in lines)
+    return "\n".join("  ".join(cell.ljust(width) for cell, width in line).rstrip() for line in padded)
+
+
+def _short(value: object) -> str:
+    if not isinstance(value, float):
+        return str(value)
+    return f"{value:.4g}" if math.isfinite(value) else "-"
+
+
+def _cell(value: object) -> object:
+    return "" if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _nothing(annotation: object) -> object:
+    return Estimate() if annotation == "Estimate" else None

@@ -6,32 +6,44 @@ from importlib import import_module
 from typing import Any
 
 _HOME = {
+    "PROJECTIONS": "projection",
     "Estimate": "estimates",
     "GroupRow": "groups",
     "GroupStatistics": "groups",
     "MemorisationRow": "groups",
     "PairRow": "groups",
     "PatientRow": "groups",
+    "Pca": "projection",
     "Points": "points",
+    "Projected": "projection",
+    "Projection": "projection",
     "ProjectionQuality": "groups",
     "Reduced": "pca",
     "StatisticsOptions": "groups",
     "group_statistics": "groups",
+    "neighbours": "nearest",
+    "project": "projection",
     "reduced": "pca",
 }
 
 __all__ = [
+    "PROJECTIONS",
     "Estimate",
     "GroupRow",
     "GroupStatistics",
     "MemorisationRow",
     "PairRow",
     "PatientRow",
+    "Pca",
     "Points",
+    "Projected",
+    "Projection",
     "ProjectionQuality",
     "Reduced",
     "StatisticsOptions",
     "group_statistics",
+    "neighbours",
+    "project",
     "reduced",
 ]
 

@@ -1,0 +1,87 @@
+"""Results that took long to compute, kept in the cache folder under what they were computed from."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import zipfile
+import zlib
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from voxloom.atomic import replacing
+from voxloom.cache import cache_folder
+from voxloom.errors import SaveError
+from voxloom.sample import Array
+
+__all__ = ["Arrays", "kept", "key_of"]
+
+_LOG = logging.getLogger(__name__)
+
+Arrays = Mapping[str, Array]
+
+
+def key_of(*facts: Any) -> str:
+    """Return 20 hexadecimal digits that depend on some facts, which JSON must be able to hold.
+
+    Examples
+    --------
+    >>> key_of("pca", 50) == key_of("pca", 50) != key_of("pca", 51)
+    True
+    """
+    return hashlib.blake2b(json.dumps(facts).encode(), digest_size=10).hexdigest()
+
+
+def kept(name: str, shapes: Mapping[str, tuple[int | None, ...]], compute: Callable[[], Arrays]) -> Arrays:
+    """Return arrays that were kept under a name, or compute and keep them.
+
+    A damaged file is computed again; a folder that cannot be written is a logged warning.
+
+    Parameters
+    ----------
+    name
+        Name of the file below ``latents`` in the cache folder, for instance ``pca-`` and a `key_of`.
+    shapes
+        Shape of each array, None where a length is not known before: a file of others is damaged.
+    compute
+        Called where there is no such file.
+    """
+    path = cache_folder() / "latents" / f"{name}.npz"
+    found = _read(path, shapes)
+    if found is None:
+        found = compute()
+        _write(path, found)
+    return found
+
+
+def _read(path: Path, shapes: Mapping[str, tuple[int | None, ...]]) -> Arrays | None:
+    try:
+        with np.load(path, allow_pickle=False) as file:  # zip: each array has its checksum
+            arrays = {name: file[name] for name in shapes}
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        _LOG.warning("%s cannot be used (%s); it is computed again.", path, error)
+        return None
+    if all(_fits(arrays[name].shape, shape) for name, shape in shapes.items()):
+        return arrays
+    _LOG.warning("%s holds arrays of other shapes; it is computed again.", path)
+    return None
+
+
+def _fits(shape: tuple[int, ...], expected: tuple[int | None, ...]) -> bool:
+    return len(shape) == len(expected) and all(
+        b is None or a == b for a, b in zip(shape, expected, strict=True)
+    )
+
+
+def _write(path: Path, arrays: Arrays) -> None:
+    try:
+        with replacing(path) as file:
+            np.savez(file, allow_pickle=False, **arrays)
+    except SaveError as error:
+        _LOG.warning("What was computed is not kept for the next time: %s", error)

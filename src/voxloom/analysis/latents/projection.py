@@ -1,0 +1,240 @@
+"""What a projection to two or three dimensions is, and points projected by one."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from dataclasses import dataclass
+from typing import ClassVar, Literal, NamedTuple
+
+import numpy as np
+from pydantic import Field
+
+from voxloom.analysis.latents.kept import Arrays, kept, key_of
+from voxloom.analysis.latents.pca import Float32, Progress, Reduced, Rows, reduced, silent
+from voxloom.analysis.latents.points import Points
+from voxloom.component import Component
+from voxloom.errors import DataError
+from voxloom.registry import Registry
+
+__all__ = ["PROJECTIONS", "Pca", "Placed", "Projected", "Projection", "Setting", "project"]
+
+_VERSION = 1  # of what is kept
+_FEWEST = 5  # fitted points that a method other than PCA is asked to place
+
+PROJECTIONS = Registry(
+    "projection",
+    {
+        "pca": "voxloom.analysis.latents.projection:Pca",
+        "tsne": "voxloom.analysis.latents.tsne_projection:Tsne",
+        "umap": "voxloom.analysis.latents.umap_projection:Umap",
+    },
+)
+"""Name -> class of a `Projection`."""
+
+
+class Setting(NamedTuple):
+    """What a projection is given.
+
+    Attributes
+    ----------
+    fitted
+        Coordinates of the points that it is fitted on, (n, k), by falling variance.
+    others
+        Coordinates of those that are then transformed, (m, k); m may be 0.
+    key
+        Tells these coordinates apart from all others; what is kept in the cache folder stands under it.
+    progress
+        Told how far it is.
+    """
+
+    fitted: Float32
+    others: Float32
+    key: str
+    progress: Progress
+
+
+class Placed(NamedTuple):
+    """What a projection returns: places (n, dims) and (m, dims), and what the user should know."""
+
+    fitted: Float32
+    others: Float32
+    notices: tuple[str, ...] = ()
+
+
+class Projection(Component):
+    """A way to place points in a plane or in space, with its settings."""
+
+    name: ClassVar[str]
+    """In the registry."""
+
+    title: ClassVar[str]
+    """In a figure."""
+
+    dims: Literal[2, 3] = 2
+    """Dimensions of the result."""
+
+    seed: int = Field(default=42, ge=0, lt=2**32)
+    """Equal seeds give equal results."""
+
+    components: int = Field(default=50, ge=1)
+    """Principal components that the vectors are reduced to first."""
+
+    @abstractmethod
+    def place(self, setting: Setting) -> Placed:
+        """Fit some points and transform others."""
+
+    def explained(self, found: Reduced) -> tuple[float, ...]:
+        """Return the share of variance along each principal component that is used."""
+        return tuple(found.explained.tolist())
+
+    def axes(self, found: Reduced) -> tuple[str, ...]:  # noqa: ARG002 - principal components use it
+        """Return a name for each axis."""
+        return tuple(f"{self.title} {i + 1}" for i in range(self.dims))
+
+
+class Pca(Projection):
+    """Principal components: linear, so distances in the plane are never more than the true ones.
+
+    Examples
+    --------
+    >>> Pca(dims=3).dims
+    3
+    """
+
+    name: ClassVar[str] = "pca"
+    title: ClassVar[str] = "PCA"
+
+    def place(self, setting: Setting) -> Placed:
+        """Return the first components."""
+        return first_components(setting, self.dims)
+
+    def explained(self, found: Reduced) -> tuple[float, ...]:
+        """Return those of the shown components."""
+        return tuple(np.pad(found.explained, (0, self.dims))[: self.dims].tolist())
+
+    def axes(self, found: Reduced) -> tuple[str, ...]:
+        """Return names that tell the share of variance."""
+        return tuple(f"PC {i + 1} ({share:.1%})" for i, share in enumerate(self.explained(found)))
+
+
+def first_components(setting: Setting, dims: int, *notices: str) -> Placed:
+    """Return the first coordinates, zeros where there are fewer than `dims`."""
+    return Placed(_padded(setting.fitted, dims), _padded(setting.others, dims), notices)
+
+
+def _padded(coordinates: Float32, dims: int) -> Float32:
+    return np.pad(coordinates, ((0, 0), (0, dims)))[:, :dims]
+
+
+@dataclass(frozen=True)
+class Projected:
+    """Points placed in a plane or in space.
+
+    Attributes
+    ----------
+    coordinates
+        (N, dims), in the order of the points.
+    method
+        How they were placed.
+    fitted_on
+        In words, for a figure: ``all groups jointly``, or ``fitted on A; B transformed``.
+    notices
+        What was changed because there are few points, or what else the reader should know.
+    explained
+        Share of the fitted points' variance that the principal components before the method kept; for
+        `Pca` that of the shown ones. From 0 to 1.
+    axes
+        A name for each axis.
+    """
+
+    coordinates: Float32
+    method: Projection
+    fitted_on: str
+    notices: tuple[str, ...]
+    explained: float
+    axes: tuple[str, ...]
+
+
+def project(
+    points: Points, method: Projection, *, fit: str = "joint", progress: Progress | None = None
+) -> Projected:
+    """Place points in a plane or in space, or return where they were placed before.
+
+    Parameters
+    ----------
+    points
+        What is placed. A handful is enough: settings that need more are reduced, with a notice.
+    method
+        One of `PROJECTIONS`.
+    fit
+        ``joint`` fits all groups together; a group's name fits that group, and the others are
+        transformed to where they fall among its points.
+    progress
+        Called with the share done, from 0 to 1, and with what is being done.
+
+    Raises
+    ------
+    UnknownNameError
+        When there is no such group.
+    DataError
+        When a vector is not finite, or the group to fit is empty.
+    MissingExtraError
+        When the package of the method is not installed.
+
+    Examples
+    --------
+    >>> points = Points.of_arrays({"a": np.eye(4), "b": 2 * np.eye(4)})
+    >>> found = project(points, Pca(), fit="a")
+    >>> found.coordinates.shape, found.fitted_on
+    ((8, 2), 'fitted on a; b transformed')
+    """
+    tell = progress or silent
+    rows = np.arange(len(points)) if fit == "joint" else points.rows_of(fit)
+    if not len(rows):
+        raise DataError(f"group {fit!r} has no points: expected at least one to fit.")
+    found = reduced(
+        points,
+        method.components,
+        rows=None if fit == "joint" else rows,
+        seed=method.seed,
+        progress=lambda share, text: tell(0.3 * share, text),
+    )
+    key = key_of(_VERSION, points.digest, method.name, method.model_dump(mode="json"), fit)
+    shapes = {"coordinates": (len(points), method.dims), "notices": (None,)}
+    arrays = kept(f"{method.name}-{key}", shapes, lambda: _placed(found, method, rows, key, tell))
+    tell(1.0, method.title)
+    return Projected(
+        coordinates=arrays["coordinates"],
+        method=method,
+        fitted_on=_in_words(points, fit),
+        notices=tuple(arrays["notices"].tolist()),
+        explained=sum(method.explained(found)),
+        axes=method.axes(found),
+    )
+
+
+def _in_words(points: Points, fit: str) -> str:
+    names = [name for name, part in points.parts.items() if len(part)]
+    if fit == "joint" and len(names) > 1:
+        return "all groups jointly"
+    others = [name for name in names if name != fit and fit != "joint"]
+    told = " and ".join([", ".join(others[:-1])] * (len(others) > 1) + others[-1:])
+    return f"fitted on {names[0] if fit == 'joint' else fit}" + (f"; {told} transformed" if told else "")
+
+
+def _placed(found: Reduced, method: Projection, rows: Rows, key: str, tell: Progress) -> Arrays:
+    others = np.setdiff1d(np.arange(len(found.coordinates)), rows)
+    setting = Setting(
+        found.coordinates[rows],
+        found.coordinates[others],
+        key,
+        lambda share, text: tell(0.3 + 0.7 * share, text),
+    )
+    if len(rows) < _FEWEST:
+        notice = f"{len(rows)} fitted points are placed by PCA: {method.title} needs {_FEWEST}."
+        placed = first_components(setting, method.dims, *([notice] if method.name != "pca" else []))
+    else:
+        placed = method.place(setting)
+    coordinates = np.empty((len(found.coordinates), method.dims), np.float32)
+    coordinates[rows], coordinates[others] = placed.fitted, placed.others
+    return {"coordinates": coordinates, "notices": np.array(placed.notices, dtype=str)}

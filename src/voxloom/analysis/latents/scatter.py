@@ -130,10 +130,8 @@ class _Sheet:
         if len(scatter.label_entries) > MOST_ENTRIES:
             return cls(columns=1, rows=4, below=False, head=head, names=_LONGEST)
         if count <= _BESIDE:
-            has_none = len(scatter.label_entries) == 1 and count == 1
-            return cls(
-                columns=0 if has_none else 1, rows=count, below=False, head=head, names=max(longest, 8)
-            )
+            alone = len(scatter.label_entries) == 1 and count == 1
+            return cls(columns=int(not alone), rows=count, below=False, head=head, names=max(longest, 8))
         columns = max(2, int(8.2 // (0.078 * min(longest, _LONGEST + 8) + 0.45)))
         return cls(columns=columns, rows=math.ceil(count / columns) + 2, below=True, head=head, names=longest)
 

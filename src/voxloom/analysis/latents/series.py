@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -179,12 +180,10 @@ class Scatter:
     @cached_property
     def label_entries(self) -> tuple[Entry, ...]:
         """The legend of labels."""
-        counts = (
-            dict(zip(*np.unique(self.labels, return_counts=True), strict=True)) if self.label_names else {}
-        )
+        counts = Counter([] if self.labels is None else self.labels.tolist())
         by_shape = len(self.group_names) > 2 and not self.is_by_group
         return tuple(
-            Entry(name, Mark(mark.colour) if by_shape else mark, int(counts[name]))
+            Entry(name, Mark(mark.colour) if by_shape else mark, counts[name])
             for name, mark in self.label_marks.items()
         )
 

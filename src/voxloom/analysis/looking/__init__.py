@@ -1,0 +1,1 @@
+"""Look at any data: pictures, histograms, and what will hurt later."""

@@ -1,0 +1,194 @@
+"""What is remembered of one image when a data set is looked at: a few numbers, never the pixels."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from voxloom.analysis.looking.alike import Fingerprint, fingerprint
+from voxloom.analysis.looking.planes import grey_plane
+from voxloom.sample import Array, Field
+
+__all__ = ["Seen", "levels_of", "spread"]
+
+_MOST = 65536  # values that percentiles and levels are taken from
+_IDS = 256  # ids that are counted; more of them are instances
+_LEVELS = 256
+_GOLDEN = 0.6180339887498949  # indices spread over all, without a pattern that falls in with rows
+_CAMERAS = (1023, 4095, 16383)  # the largest values of 10, 12 and 14 bits
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """One array of one sample.
+
+    Attributes
+    ----------
+    key
+        Of the sample.
+    shape, dtype
+        Of the array.
+    channels
+        Extent of its channel axis, 1 where it has none.
+    nonfinite
+        Values that are NaN or infinite.
+    low, high
+        1st and 99th percentile of the finite values.
+    maximum
+        Largest finite value.
+    levels
+        Different values, at most 257, over values spread over all.
+    is_stretched
+        Whether a type of more than 8 bits holds 17 to 256 different values in even steps.
+    at_top
+        Share of values that are the largest the type, or a camera's number of bits, can hold.
+    ids
+        Of a mask, the number of pixels of each id; None where there are more than 256, and for images.
+    values
+        Some values spread over all, for a histogram.
+    print
+        What tells near-duplicates, None for what is no picture.
+    """
+
+    key: str
+    shape: tuple[int, ...]
+    dtype: str
+    channels: int
+    nonfinite: int
+    low: float
+    high: float
+    maximum: float
+    levels: int
+    is_stretched: bool
+    at_top: float
+    ids: Mapping[int, int] | None
+    values: npt.NDArray[np.float32]
+    print: Fingerprint | None
+
+    @classmethod
+    def of(cls, key: str, array: Array, field: Field, *, kept: int = 4096) -> Seen:
+        """Look at an array.
+
+        Parameters
+        ----------
+        key
+            Of its sample.
+        array
+            As the source gives it.
+        field
+            What it is.
+        kept
+            Values to remember.
+
+        Examples
+        --------
+        >>> ramp = np.linspace(0, 1, 256).repeat(64).reshape(128, 128).astype("float32")
+        >>> seen = Seen.of("a", ramp, Field(name="image", axes="yx"))
+        >>> seen.levels, seen.is_stretched, seen.nonfinite
+        (256, True, 0)
+        """
+        some = spread(array, _MOST)
+        finite = some[np.isfinite(some)] if some.dtype.kind == "f" else some
+        levels, is_even = levels_of(finite)
+        low, high = np.percentile(finite, (1, 99)) if finite.size else (np.nan, np.nan)
+        is_mask = field.kind == "mask"
+        return cls(
+            key=key,
+            shape=array.shape,
+            dtype=str(array.dtype),
+            channels=_channels(array, field),
+            nonfinite=int(array.size - np.isfinite(array).sum()) if array.dtype.kind == "f" else 0,
+            low=float(low),
+            high=float(high),
+            maximum=float(finite.max()) if finite.size else float("nan"),
+            levels=levels,
+            is_stretched=is_even and not is_mask and 16 < levels <= _LEVELS,
+            at_top=_at_top(finite, array.dtype),
+            ids=_ids(array) if is_mask else None,
+            values=spread(finite, kept).astype(np.float32),
+            print=_print(array, field),
+        )
+
+    @property
+    def is_constant(self) -> bool:
+        """Whether nearly all values are the same."""
+        return not self.low < self.high
+
+    @property
+    def is_blank(self) -> bool:
+        """Of a mask: whether there is nothing but 0."""
+        return self.ids is not None and not any(self.ids.keys() - {0})
+
+
+def spread(array: Array, number: int) -> Array:
+    """Return at most `number` values of an array, spread over all; the same each time.
+
+    Examples
+    --------
+    >>> spread(np.arange(100), 4).tolist()
+    [0, 61, 23, 85]
+    """
+    flat = array.reshape(-1)
+    if flat.size <= number:
+        return flat
+    chosen: Array = flat[((np.arange(number) * _GOLDEN) % 1 * flat.size).astype(np.int64)]
+    return chosen
+
+
+def levels_of(values: Array) -> tuple[int, bool]:
+    """Return how many different values there are, 257 for more, and whether larger than 8-bit steps are even.
+
+    Integers in steps of 1 count as even where the type is a float: they are 8-bit values in a float.
+    A type of 8 bits is never said to be stretched.
+
+    Examples
+    --------
+    >>> levels_of(np.arange(256) / 255), levels_of(np.arange(100, dtype="uint16"))
+    ((256, True), (100, False))
+    """
+    different = np.unique(values)
+    if different.size > _LEVELS:
+        return _LEVELS + 1, False
+    if different.size < 3 or values.dtype.itemsize == 1:
+        return int(different.size), False
+    numbers = different.astype(np.float64)
+    steps = np.diff(numbers)
+    step = steps.min()
+    if values.dtype.kind in "iu" and step <= 1:
+        return int(different.size), False
+    span = (numbers[-1] - numbers[0]) / step
+    rest = np.abs(steps / step - np.round(steps / step))
+    return int(different.size), bool(span < _LEVELS + 0.5 and rest.max() < 0.02)
+
+
+def _at_top(values: Array, dtype: np.dtype[Any]) -> float:
+    if not values.size or dtype.kind == "b":
+        return 0.0
+    largest = values.max()
+    if dtype.kind in "iu":
+        is_top = largest == np.iinfo(dtype).max or (dtype.itemsize > 1 and int(largest) in _CAMERAS)
+    else:
+        is_top = float(largest) in (1.0, 255.0, 65535.0)
+    return float(np.mean(values == largest)) if is_top else 0.0
+
+
+def _ids(array: Array) -> dict[int, int] | None:
+    if array.dtype.kind not in "biu":
+        return None
+    values, counts = np.unique(array, return_counts=True)
+    return dict(zip(values.tolist(), counts.tolist(), strict=True)) if values.size <= _IDS else None
+
+
+def _channels(array: Array, field: Field) -> int:
+    return array.shape[field.axes.index("c")] if "c" in field.axes and len(field.axes) == array.ndim else 1
+
+
+def _print(array: Array, field: Field) -> Fingerprint | None:
+    if field.kind != "image":
+        return None
+    plane = grey_plane(array, field)
+    return None if plane is None else fingerprint(plane)

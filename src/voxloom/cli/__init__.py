@@ -20,6 +20,7 @@ COMMANDS = {
     "bench": ("voxloom.cli.bench:command", "Time how fast images can be read, and what bounds it."),
     "convert": ("voxloom.cli.convert:command", "Bring images into a store of shards."),
     "demo": ("voxloom.cli.demo:command", "Run the whole way on shipped images, in minutes."),
+    "encode": ("voxloom.cli.encode:command", "Encode images with a VAE into a store of latents."),
     "evaluate": ("voxloom.cli.evaluate:command", "Measure predictions against targets."),
     "export": ("voxloom.cli.export:command", "Write a checkpoint's weights as safetensors."),
     "init": ("voxloom.cli.init:command", "Write the shipped configurations into a folder."),

@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from voxloom.cli.naming import naming_options, take_naming
-from voxloom.cli.wording import WordedCommand, is_quiet
+from voxloom.cli.wording import RememberedCommand, again, is_quiet
 
 __all__ = ["command"]
 
@@ -34,16 +34,7 @@ def _pixels(
     return int(value[0]), int(value[1])
 
 
-class _Remembered(WordedCommand):
-    """A command that knows how it was called, to say how it is called again."""
-
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Keep the words of the command line."""
-        ctx.meta["voxloom.words"] = list(args)
-        return super().parse_args(ctx, args)
-
-
-@click.command(name="convert", cls=_Remembered)
+@click.command(name="convert", cls=RememberedCommand)
 @click.argument("paths", nargs=-1, type=click.Path(path_type=Path), metavar="[SRC] DST")
 @click.option(
     "--format", default="arrow", show_default=True, help="arrow, hdf5, memmap, parquet or tar, or a plugin's."
@@ -114,17 +105,10 @@ def _converted(source: Path | None, path: Path, named: dict[str, Any], given: di
     try:
         return convert_data(source, path, settings, options=options, progress=progress)
     except Interrupted as stop:
-        raise Interrupted(f"{stop} Go on with: {_again()}") from stop
+        raise Interrupted(f"{stop} Go on with: {again('--overwrite', '--resume')} --resume") from stop
     finally:
         if progress is not None:
             progress.close()
-
-
-def _again() -> str:
-    """Return the command line that goes on where this one has stopped."""
-    given = click.get_current_context().meta["voxloom.words"]
-    kept = [word for word in given if word not in ("--overwrite", "--resume")]
-    return shlex.join(["voxloom", "convert", *kept, "--resume"])
 
 
 def _ends(paths: tuple[Path, ...], *, named: bool) -> tuple[Path | None, Path]:

@@ -14,7 +14,7 @@ import click
 
 from voxloom.errors import Interrupted, VoxloomError
 
-__all__ = ["WordedCommand", "is_quiet", "reworded"]
+__all__ = ["RememberedCommand", "WordedCommand", "again", "is_quiet", "reworded"]
 
 _OPTIONS = (
     "check|compression|dask|encoding|format|interpolation|layout|mode|on_error|quality|samples_per_shard|"
@@ -104,6 +104,22 @@ class WordedCommand(click.Command):
                 if text == str(error):
                     raise
                 raise type(error)(text) from error
+
+
+class RememberedCommand(WordedCommand):
+    """A command that knows how it was called, to say how it is called again."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Keep the words of the command line."""
+        ctx.meta["voxloom.words"] = list(args)
+        return super().parse_args(ctx, args)
+
+
+def again(*without: str) -> str:
+    """Return the command line that this command was called with, without some of its flags."""
+    context = click.get_current_context()
+    kept = [word for word in context.meta["voxloom.words"] if word not in without]
+    return shlex.join(["voxloom", str(context.info_name), *kept])
 
 
 def _base(ctx: click.Context) -> Path | None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import xxhash
+from pydantic import Field as Setting
 
 from voxloom.component import Component
 from voxloom.conversion.settings import Conversion
@@ -15,7 +16,16 @@ from voxloom.formats.format import Column
 from voxloom.formats.manifest import Encoding, columns_of
 from voxloom.sample import Field
 
-__all__ = ["Plan", "digest_of_keys", "refuse_twins"]
+__all__ = ["Plan", "Provenance", "digest_of_keys", "refuse_twins"]
+
+
+class Provenance(Component):
+    """What a source makes its samples of, where they do not lie in files: its attribute `provenance`."""
+
+    identity: str = ""
+    """Digest of all that decides what the samples hold, beside keys and settings; empty: nothing does."""
+    facts: dict[str, Any] = Setting(default_factory=dict)
+    """Plain values that the manifest keeps for a reader, and that decide nothing."""
 
 
 class Plan(Component):
@@ -46,6 +56,8 @@ class Plan(Component):
     """Number of samples of the source."""
     samples_per_shard: int
     """Samples of each shard but the last."""
+    provenance: Provenance = Provenance()
+    """What the samples were made of, where the source tells it."""
 
     @property
     def shards(self) -> int:
@@ -63,7 +75,10 @@ class Plan(Component):
 
         What to do about those that cannot be read may change from one resume to the next.
         """
-        text = self.model_dump_json(exclude={"settings": {"on_error", "check"}})
+        aside: dict[str, Any] = {"settings": {"on_error", "check"}}
+        # Without an identity nothing is said of it: plans of earlier versions stay the same.
+        aside["provenance"] = {"facts"} if self.provenance.identity else True
+        text = self.model_dump_json(exclude=aside)
         return xxhash.xxh3_64_hexdigest(text.encode())
 
     def stem(self, number: int) -> str:
@@ -77,11 +92,14 @@ class Plan(Component):
 
     def facts(self) -> dict[str, Any]:
         """Return what a manifest keeps of the plan: no paths, times or hosts."""
+        made_of = self.provenance
+        identity = {"identity": made_of.identity} if made_of.identity else {}
         return {
             "conversion": self.settings.model_dump(mode="json"),
-            "source": {"kind": self.source, "samples": self.samples, "keys": self.keys},
+            "source": {"kind": self.source, "samples": self.samples, "keys": self.keys, **identity},
             "samples_per_shard": self.samples_per_shard,
             "plan": self.fingerprint,
+            **made_of.facts,
         }
 
     def differences(self, other: Plan) -> list[str]:
@@ -99,6 +117,7 @@ def _flat(value: dict[str, Any]) -> dict[str, Any]:
     flat: dict[str, Any] = dict(value["settings"])
     flat |= {f"field {field['name']!r}": field for field in value["fields"]}
     flat |= {f"encoding of {name!r}": encoding for name, encoding in value["encodings"].items()}
+    flat["digest of what the samples are made of"] = value["provenance"]["identity"]
     return flat | {word: value[name] for name, word in _WORDS.items()}
 
 

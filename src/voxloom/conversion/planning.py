@@ -11,7 +11,7 @@ import numpy as np
 from voxloom.conversion.colours import PLAIN
 from voxloom.conversion.origin import reads_in_threads
 from voxloom.conversion.pixels import MODES, cure, holds
-from voxloom.conversion.plan import Plan, digest_of_keys, refuse_twins
+from voxloom.conversion.plan import Plan, Provenance, digest_of_keys, refuse_twins
 from voxloom.conversion.reading import Guarded
 from voxloom.conversion.recipe import CURE, FieldRecipe, Recipe, is_resized, row_size
 from voxloom.conversion.settings import Conversion
@@ -41,7 +41,7 @@ def planned(source: Source, settings: Conversion) -> Plan:
     if not len(source):
         raise MissingDataError(f"{source!r}: no samples. Expected at least one to convert.")
     refuse_twins(source.keys, repr(source))
-    kind = type(source).__name__
+    kind, told = type(source).__name__, getattr(source, "provenance", None)
     if not reads_in_threads(source):  # a dataset of others raises what it likes
         source = Guarded(source)
     cells = _first_cells(source)
@@ -56,6 +56,7 @@ def planned(source: Source, settings: Conversion) -> Plan:
         keys=digest_of_keys(source.keys),
         samples=len(source),
         samples_per_shard=settings.samples_per_shard or _samples_per_shard(source, Recipe(recipes), settings),
+        provenance=told if isinstance(told, Provenance) else Provenance(),
     )
 
 

@@ -30,7 +30,7 @@ from pydantic import ValidationError
 from voxloom.conversion.belongings import PLAN, cleared_names
 from voxloom.conversion.completion import finished
 from voxloom.conversion.journal import Journal
-from voxloom.conversion.plan import Plan
+from voxloom.conversion.plan import Plan, Provenance
 from voxloom.conversion.settings import Conversion
 from voxloom.conversion.target import clear, foreign_entries, is_empty, refuse_foreign
 from voxloom.errors import ConfigError, DataError, DistributedError, OutputExistsError
@@ -186,6 +186,7 @@ def _plan_of(manifest: Manifest) -> Plan | None:
             keys=facts["source"]["keys"],
             samples=facts["source"]["samples"],
             samples_per_shard=facts["samples_per_shard"],
+            provenance=Provenance(identity=facts["source"].get("identity", "")),
         )
     except (KeyError, TypeError, ValidationError):
         return None

@@ -9,6 +9,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from voxloom.inference.encode import LatentCache, PickVariant, latent_scale, weights_digest
+from voxloom.inference.encoding import EncodedImages, GreyImages, ImageEncoder
+from voxloom.inference.latent_space import LatentSpace, Translation
 from voxloom.inference.predictor import Predictor, make_output
 from voxloom.inference.trained import Trained, is_exported
 from voxloom.inference.translators import (
@@ -35,7 +37,11 @@ _HOME = {
 __all__ = [
     "TRANSLATORS",
     "DirectTranslator",
+    "EncodedImages",
+    "GreyImages",
+    "ImageEncoder",
     "LatentCache",
+    "LatentSpace",
     "LatentTranslator",
     "PickVariant",
     "Planes",
@@ -44,6 +50,7 @@ __all__ = [
     "TiledOptions",
     "TiledReport",
     "Trained",
+    "Translation",
     "Translator",
     "VolumeModel",
     "is_exported",

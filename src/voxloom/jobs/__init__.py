@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from voxloom.jobs.conversion import ConvertOptions, convert_data
+    from voxloom.jobs.encoding import EncodeOptions, encode, encoded_source
     from voxloom.jobs.inspection import inspect
     from voxloom.jobs.packing import PackOptions, pack
     from voxloom.jobs.prediction import PredictOptions, predict
@@ -18,10 +19,13 @@ if TYPE_CHECKING:
 
 _HOME = {
     "ConvertOptions": "voxloom.jobs.conversion",
+    "EncodeOptions": "voxloom.jobs.encoding",
     "PackOptions": "voxloom.jobs.packing",
     "PredictOptions": "voxloom.jobs.prediction",
     "contact_sheet": "voxloom.jobs.preview",
     "convert_data": "voxloom.jobs.conversion",
+    "encode": "voxloom.jobs.encoding",
+    "encoded_source": "voxloom.jobs.encoding",
     "inspect": "voxloom.jobs.inspection",
     "pack": "voxloom.jobs.packing",
     "predict": "voxloom.jobs.prediction",
@@ -30,10 +34,13 @@ _HOME = {
 
 __all__ = [
     "ConvertOptions",
+    "EncodeOptions",
     "PackOptions",
     "PredictOptions",
     "contact_sheet",
     "convert_data",
+    "encode",
+    "encoded_source",
     "inspect",
     "pack",
     "predict",

@@ -28,7 +28,7 @@ MISSING_COLOUR = "#8a8a8a"
 """Of points without a label or a value."""
 
 _ON_DARK = {"#000000": "#f2f2f2"}
-_LIGHTNESS = (0.42, 0.86)  # of OKLab: seen on white and on black
+_LIGHTNESS = (0.5, 0.88)  # of OKLab: seen on white and on black
 _STEPS = 18  # of a channel, in the cube that colours are chosen from
 
 Array = npt.NDArray[np.float64]

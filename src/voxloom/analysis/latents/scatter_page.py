@@ -12,7 +12,7 @@ import numpy as np
 
 from voxloom.analysis.latents.palette import MISSING_COLOUR, Mark
 from voxloom.analysis.latents.scatter import limits, scale_name
-from voxloom.analysis.latents.series import Entry, Scatter, Series
+from voxloom.analysis.latents.series import Scatter, Series
 from voxloom.atomic import replacing
 from voxloom.errors import MissingExtraError
 
@@ -34,7 +34,7 @@ body{{display:flex;flex-direction:column;background:var(--page);color:var(--ink)
 font:14px/1.4 system-ui,sans-serif}}
 header{{padding:10px 16px 2px}}
 h1{{font-size:18px;margin:0}}
-p{{margin:2px 0 0;color:var(--faint);font-size:12.5px;max-width:130ch;white-space:pre-line}}
+p{{margin:2px 0 0;color:var(--faint);font-size:12.5px;white-space:pre-line}}
 main{{flex:1;min-height:360px}}
 </style></head>
 <body><header><h1>{title}</h1><p>{subtitle}</p></header>
@@ -44,7 +44,7 @@ main{{flex:1;min-height:360px}}
 _THEME = """
 const plot = document.getElementById('{plot_id}');
 const schemes = window.matchMedia('(prefers-color-scheme: dark)');
-const inks = MARKS;
+const inks = MARKS, edged = EDGED;
 function dress() {
   const dark = schemes.matches;
   const ink = dark ? '#f4f4f5' : '#18181b', grid = dark ? '#34343b' : '#e4e4e7';
@@ -60,6 +60,9 @@ function dress() {
   const traces = Object.keys(inks).map(Number);
   if (traces.length) {
     Plotly.restyle(plot, {'marker.color': traces.map(i => inks[i][dark ? 1 : 0])}, traces);
+  }
+  if (edged.length) {
+    Plotly.restyle(plot, {'marker.line.color': dark ? '#b4b4bd' : '#555555'}, edged);
   }
   window.dressed = dark ? 'dark' : 'light';
 }
@@ -81,12 +84,13 @@ def write_page(scatter: Scatter, path: str | Path) -> Path:
     path = Path(path)
     figure = scatter_figure(scatter)
     inks = {i: [trace.meta["light"], trace.meta["dark"]] for i, trace in enumerate(figure.data) if trace.meta}
+    edged = [i for i, trace in enumerate(figure.data) if trace.marker.line.color]
     name = path.stem
     plot = figure.to_html(
         full_html=False,
         include_plotlyjs=True,
         div_id="plot",
-        post_script=_THEME.replace("MARKS", json.dumps(inks)),
+        post_script=_THEME.replace("MARKS", json.dumps(inks)).replace("EDGED", json.dumps(edged)),
         config={
             "displaylogo": False,
             "responsive": True,
@@ -138,9 +142,12 @@ def scatter_figure(scatter: Scatter) -> Any:
 
 
 def _points(scatter: Scatter) -> Iterator[Any]:
-    seen = set()
+    seen: set[str] = set()
     for series in scatter.series:
-        yield _trace(scatter, series, in_legend=bool(series.label) and series.label not in seen)
+        trace = _trace(scatter, series, in_legend=bool(series.label) and series.label not in seen)
+        if not seen and series.label:
+            trace.legendgrouptitle = {"text": escape(scatter.colour_by)}
+        yield trace
         seen.add(series.label)
         if scatter.values is not None:
             yield from _without_value(scatter, series)
@@ -168,7 +175,13 @@ def _trace(scatter: Scatter, series: Series, *, in_legend: bool) -> Any:
         meta = _meta(series.mark)
     name = series.label or series.group
     return _drawn(
-        scatter, rows, name=escape(name), marker=marker, meta=meta, legendgroup=name, showlegend=in_legend
+        scatter,
+        rows,
+        name=escape(name),
+        marker=marker,
+        meta=meta,
+        legendgroup=f"label {name}",
+        showlegend=in_legend,
     )
 
 
@@ -211,7 +224,7 @@ def _label_line(scatter: Scatter) -> str:
 
 def _marker(scatter: Scatter, mark: Mark) -> dict[str, Any]:
     count = len(scatter.coordinates)
-    size = float(np.clip(8.5 * (150 / count) ** 0.25, 3, 9)) * (0.75 if scatter.dims == 3 else 1)
+    size = float(np.clip(8.5 * (150 / count) ** 0.25, 3, 9)) * (0.5 if scatter.dims == 3 else 1)
     edge = {} if count > _MOST_SHAPES or scatter.dims == 3 else {"width": 0.5, "color": "#555555"}
     if not mark.is_filled:
         edge = {"width": 1.6} if count <= _MOST_SHAPES else {"width": 1.0}
@@ -237,35 +250,25 @@ def _meta(mark: Mark) -> dict[str, str] | None:
 def _group_legend(scatter: Scatter) -> Iterator[Any]:
     """Yield a trace without points for each group, to explain its mark."""
     for entry in scatter.group_entries:
-        yield _explained(scatter, entry)
-
-
-def _explained(scatter: Scatter, entry: Entry) -> Any:
-    axes = {axis: [None] for axis in "xyz"[: scatter.dims]}
-    marker = _marker(scatter, entry.mark) | {"color": "#8a8a8a", "size": 8}
-    return _kind(scatter)(
-        **axes, mode="markers", name=escape(entry.name), marker=marker, hoverinfo="skip",
-        legend="legend2" if scatter.values is None else "legend",
-    )  # fmt: skip
+        axes = {axis: [None] for axis in "xyz"[: scatter.dims]}
+        yield _kind(scatter)(
+            **axes, mode="markers", name=escape(entry.name), hoverinfo="skip",
+            marker=_marker(scatter, entry.mark) | {"color": "#8a8a8a", "size": 8},
+            legendgroup="group", legendgrouptitle={"text": "group"}, legendrank=1,
+        )  # fmt: skip
 
 
 def _layout(scatter: Scatter) -> dict[str, Any]:
     names = [{"title": {"text": escape(axis)}, "zeroline": False} for axis in scatter.axes]
-    both = bool(scatter.group_entries) and scatter.values is None
-    legend = {"title": {"text": escape(scatter.colour_by)}, "itemsizing": "constant", "tracegroupgap": 0,
-              "y": 1, "yanchor": "top"}  # fmt: skip
-    groups = {"title": {"text": "group"}, "itemsizing": "constant", "itemclick": False,
-              "itemdoubleclick": False, "y": 1, "yanchor": "top", "orientation": "v"}  # fmt: skip
-    if both:
-        height = 0.06 * (len(scatter.group_entries) + 1.4)
-        legend |= {"y": 1 - height}
-    space = dict(zip(("xaxis", "yaxis", "zaxis"), names, strict=False))
+    space: dict[str, Any] = dict(zip(("xaxis", "yaxis", "zaxis"), names, strict=False))
+    camera = {"eye": {"x": 1.45, "y": 1.45, "z": 0.95}, "center": {"x": 0, "y": 0, "z": -0.12}}
+    in_space = scatter.dims == 3
     return {
-        "margin": {"l": 60, "r": 20, "t": 16, "b": 50},
+        # Above the points is room for the buttons.
+        "margin": {"l": 10 if in_space else 60, "r": 20, "t": 40, "b": 10 if in_space else 50},
         "autosize": True,
         "showlegend": len(scatter.label_entries) > 1 or bool(scatter.group_entries),
-        "legend": legend if scatter.values is None else groups,
+        "legend": {"itemsizing": "constant", "tracegroupgap": 2, "y": 1, "yanchor": "top"},
         "hoverlabel": {"align": "left"},
-        **({"legend2": groups} if both else {}),
-        **({"scene": space} if scatter.dims == 3 else space),
+        **({"scene": space | {"camera": camera}} if in_space else space),
     }

@@ -1,0 +1,173 @@
+"""Where the picture of a point comes from: the image that its latent was made of."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from voxloom.analysis.latents.points import Points
+from voxloom.errors import DataError, MissingDataError, VoxloomError
+from voxloom.sample import Array
+from voxloom.source import Source
+
+__all__ = ["Images", "Pixels"]
+
+_MEAN = "_mu"
+_KINDS = ("image", "mask")
+
+
+class Pixels(NamedTuple):
+    """An image as it is shown, and as it lies on disk.
+
+    Attributes
+    ----------
+    array
+        (H, W) of numbers, or (H, W, 3) of colours.
+    shape, axes, dtype
+        Of the whole array that it was taken from.
+    note
+        What was left out, for instance other channels; empty where nothing was.
+    """
+
+    array: Array
+    shape: tuple[int, ...]
+    axes: str
+    dtype: str
+    note: str
+
+
+@dataclass(frozen=True)
+class Images:
+    """The images of points, found by their keys.
+
+    Parameters
+    ----------
+    points
+        Whose groups each have a source of latents.
+    sources
+        Source of images by the name of the group; a group that is missing, or None, has none.
+    """
+
+    points: Points
+    sources: Mapping[str, Source | None]
+
+    @property
+    def are_there(self) -> bool:
+        """Whether any group has images."""
+        return any(source is not None for source in self.sources.values())
+
+    def read(self, row: int) -> Pixels:
+        """Return the image of a point.
+
+        Raises
+        ------
+        MissingDataError
+            When its group has no images, or none of its key.
+        DataError
+            When it cannot be read, or cannot be shown.
+        """
+        self.place(row)
+        return self.read_field(row, self.field(row))
+
+    def read_field(self, row: int, name: str) -> Pixels:
+        """Return another image of a point's key, for instance its ``target``; raises as `read` does."""
+        source, index = self.place(row)
+        chosen = self._chosen(source, name)
+        try:
+            array = np.asarray(chosen[index][name])
+        except VoxloomError:
+            raise
+        except (OSError, ValueError) as error:
+            raise DataError(f"{self.points.keys[row]}: {error}") from error
+        return _shown(array, source.schema[name].axes)
+
+    def fields(self, row: int) -> tuple[str, ...]:
+        """Return the names of all images of a point's key."""
+        source = self.sources.get(str(self.points.groups[row]))
+        return () if source is None else tuple(n for n, f in source.schema.items() if f.kind in _KINDS)
+
+    def place(self, row: int) -> tuple[Source, int]:
+        """Return the source of a point's image and its index there.
+
+        Raises
+        ------
+        MissingDataError
+            When there is none.
+        """
+        group = str(self.points.groups[row])
+        source = self.sources.get(group)
+        if source is None:
+            raise MissingDataError("no images are known for this group. Name them with --images.")
+        index = self._places[group].get(key := self.points.keys[row])
+        if index is None:
+            raise MissingDataError(f"no image has the key {key}.")
+        return source, index
+
+    def field(self, row: int) -> str:
+        """Return the field that a point's latent was made of.
+
+        Raises
+        ------
+        MissingDataError
+            When it cannot be told.
+        """
+        group = str(self.points.groups[row])
+        names, wanted = self.fields(row), self.points.parts[group].field.removesuffix(_MEAN)
+        if wanted in names or len(names) == 1:
+            return wanted if wanted in names else names[0]
+        raise MissingDataError(f"the images have no field {wanted!r}: expected one of {', '.join(names)}.")
+
+    def file(self, row: int) -> Path | None:
+        """Return the file that holds a point's image, None where it lies in a store or is not known."""
+        try:
+            source, index = self.place(row)
+            find = getattr(source, "path", None)
+            return Path(find(index, self.field(row))) if callable(find) else None
+        except (VoxloomError, LookupError):
+            return None
+
+    def _chosen(self, source: Source, name: str) -> Source:
+        """Return a source with one field alone; choosing may cost a look at all keys."""
+        place = (id(source), name)
+        if place not in self._choices:
+            self._choices[place] = source.select(name)
+        return self._choices[place]
+
+    @cached_property
+    def _choices(self) -> dict[tuple[int, str], Source]:
+        return {}
+
+    @cached_property
+    def _places(self) -> Mapping[str, Mapping[str, int]]:
+        """Index of each key in the source of a group; groups of one source share them."""
+        by_source = {
+            id(source): {key: i for i, key in enumerate(source.keys)}
+            for source in self.sources.values()
+            if source is not None
+        }
+        return {group: by_source[id(source)] for group, source in self.sources.items() if source is not None}
+
+
+def _shown(array: Array, axes: str) -> Pixels:
+    """Return what is shown of an array: the first variant, the middle slice, and one or three channels."""
+    facts = (tuple(array.shape), axes, str(array.dtype))
+    notes = []
+    if axes.startswith("v"):
+        array, axes = array[0], axes[1:]
+    if "z" in axes:
+        place = axes.index("z")
+        middle = array.shape[place] // 2
+        notes.append(f"slice {middle + 1} of {array.shape[place]}")
+        array, axes = array.take(middle, place), axes.replace("z", "")
+    if axes == "cyx":
+        if len(array) not in (1, 3):
+            notes.append(f"channel 1 of {len(array)}")
+        array = array.transpose(1, 2, 0) if len(array) == 3 else array[0]
+    if array.ndim not in (2, 3) or 0 in array.shape:
+        raise DataError(f"an array of shape {facts[0]}: expected an image.")
+    return Pixels(array, *facts, ", ".join(notes))

@@ -1,0 +1,93 @@
+"""What points are coloured and filtered by."""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+
+from voxloom.analysis.explorer.choices import FieldChoice
+from voxloom.analysis.latents.points import Points
+from voxloom.errors import UnknownNameError
+
+__all__ = ["Labelling", "Labels"]
+
+Labels = tuple[tuple[str, ...], npt.NDArray[np.int64]] | npt.NDArray[np.float64]
+"""Names in order and the number of each point's name (N,), or the numbers of a numeric field (N,)."""
+
+
+@dataclass(frozen=True)
+class Labelling:
+    """The group, what was named by an expression, and the attributes of points.
+
+    Parameters
+    ----------
+    points
+        Whose labels.
+    named
+        Further fields: name -> what `Points.labels` takes.
+    """
+
+    points: Points
+    named: Mapping[str, str]
+
+    @cached_property
+    def fields(self) -> tuple[FieldChoice, ...]:
+        """All fields, in order."""
+        return tuple(self._choice(name) for name in self._names)
+
+    def of(self, field: str) -> Labels:
+        """Return the values of a field.
+
+        Raises
+        ------
+        UnknownNameError
+            When there is no such field.
+        """
+        if field not in self._names:
+            raise UnknownNameError(f"no field {field!r}: expected one of {', '.join(self._names)}.")
+        with self._lock:
+            if field not in self._found:
+                self._found[field] = self._read(field)
+            return self._found[field]
+
+    def text(self, row: int) -> dict[str, str]:
+        """Return the values of a point as texts, the group left out."""
+        return {name: _text(self.of(name), row) for name in self._names if name != "group"}
+
+    @cached_property
+    def _names(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(["group", *self.named, *self.points.attributes]))
+
+    @cached_property
+    def _found(self) -> dict[str, Labels]:
+        return {}
+
+    @cached_property
+    def _lock(self) -> threading.Lock:
+        return threading.Lock()
+
+    def _choice(self, name: str) -> FieldChoice:
+        found = self.of(name)
+        if isinstance(found, tuple):
+            return FieldChoice(name, "category", len(found[0]))
+        return FieldChoice(name, "number", 0)
+
+    def _read(self, field: str) -> Labels:
+        is_attribute = field != "group" and field not in self.named
+        if is_attribute and self.points.attributes[field].dtype.kind == "f":
+            return np.asarray(self.points.attributes[field], np.float64)
+        names, numbers = np.unique(self.points.labels(self.named.get(field, field)), return_inverse=True)
+        return tuple(str(name) for name in names), numbers.astype(np.int64)
+
+
+def _text(labels: Labels, row: int) -> str:
+    if isinstance(labels, tuple):
+        return labels[0][int(labels[1][row])]
+    value = float(labels[row])
+    return "" if math.isnan(value) else f"{value:.6g}"

@@ -1,6 +1,7 @@
 """``voxloom view``: a link or a state, and a server behind it."""
 
 import json
+import socket
 from urllib.parse import unquote
 
 import pytest
@@ -40,3 +41,40 @@ def test_the_files_that_a_state_leads_to_are_served(call, raw, served, tmp_path)
     ((_, urls),) = served
     assert [layer["source"]] == [f"zarr://{url}" for url in urls]
     assert "until Ctrl-C" in done.err
+
+
+def test_without_another_viewer_it_is_served_from_here(call, raw, served):
+    done = call("view", raw)
+    assert done.code == 0, done.err
+    ((origin, _),) = served
+    assert origin.startswith("http://127.0.0.1:")
+    assert done.out.startswith(f"{origin}/v/")
+
+
+def test_without_the_package_the_viewer_on_the_web_is_named(call, raw, served, monkeypatch):
+    monkeypatch.setattr("voxloom.jobs.neuroglancer_client.find_spec", lambda name: None)
+    done = call("view", raw)
+    assert done.code == 0, done.err
+    assert done.out.startswith("https://neuroglancer-demo.appspot.com/#!")
+    assert "voxloom[view]" in done.err
+    assert "the volumes stay here" in done.err
+
+
+def test_a_link_is_opened_if_asked(call, raw, served, monkeypatch):
+    opened = []
+    monkeypatch.setattr("webbrowser.open", opened.append)
+    done = call("view", raw, "--browser")
+    assert [done.out.strip()] == opened
+
+
+def test_ports_in_use_are_told(call, raw, served):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        done = call("view", raw, "--port", port)
+        assert done.code == 1
+        assert f"port {port}: " in done.err
+        done = call("view", raw, "--port", port - 1)
+        assert done.code == 1
+        assert f"port {port}, for the files: " in done.err

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import tensorstore as ts
 
+from voxloom.errors import SchemaError
 from voxloom.jobs.serving import VolumeServer
 from voxloom.jobs.viewing import NEUROGLANCER, neuroglancer_link, neuroglancer_state, with_labels
 from voxloom.jobs.volume_inspection import inspect_volume, volume_listing
@@ -36,17 +37,45 @@ def pred(tmp_path):
     return path
 
 
-def test_a_state_has_a_layer_for_each_volume(pred):
+def test_a_state_has_layers_for_each_volume(pred):
     volumes = with_labels([pred])
     state = neuroglancer_state(volumes, ["http://a/0/pred.zarr", "http://a/1/cells"])
     assert state["dimensions"]["z"] == [16.0 * 1e-9, "m"]
     assert state["position"] == [9.5, 19.5, 29.5]
-    image, labels = state["layers"]
-    assert (image["type"], image["source"]) == ("image", "zarr://http://a/0/pred.zarr")
-    assert "channel=1" in image["shader"]
+    mito, er, labels = state["layers"]
+    assert (mito["type"], mito["source"]) == ("image", "zarr://http://a/0/pred.zarr")
+    assert [mito["name"], er["name"]] == ["pred.zarr mito", "pred.zarr er"]
+    assert (mito["localPosition"], er["localPosition"]) == ([0], [1])
+    for number, layer in ((1, mito), (2, er)):
+        assert '"#{:02x}{:02x}{:02x}"'.format(*colour_of(number)) in layer["shader"]
+    assert mito["shaderControls"]["normalized"]["range"] == [0, 255]
     assert (labels["type"], labels["segments"]) == ("segmentation", ["1"])
     link = neuroglancer_link(state)
     assert json.loads(unquote(link.partition("#!")[2])) == state
+
+
+def test_an_image_is_drawn_between_its_own_values(tmp_path):
+    path = str(tmp_path / "raw.zarr")
+    create(path, shape=(4, 150, 150), layout=VolumeLayout(spacing=(8, 8, 8), dtype="float32", levels=1))
+    volume = Volume.open(path)
+    values = np.zeros((4, 150, 150), np.float32)
+    values[:, 50:100, 50:100] = np.linspace(-3, 5, 50)
+    write(volume, volume.bounding_box, values)
+    (layer,) = neuroglancer_state([volume], ["http://a/raw.zarr"])["layers"]
+    low, high = layer["shaderControls"]["normalized"]["range"]
+    assert -3 <= low < -2.5
+    assert 4 < high <= 5
+
+
+def test_labels_are_what_is_said_to_be_labels(tmp_path):
+    for name, dtype in {"cells": "uint16", "raw": "float32"}.items():
+        layout = VolumeLayout(spacing=(8, 8, 8), dtype=dtype, levels=1)
+        create(str(tmp_path / f"{name}.zarr"), shape=(4, 8, 8), layout=layout)
+    cells, raw = (Volume.open(str(tmp_path / f"{name}.zarr")) for name in ("cells", "raw"))
+    (layer,) = neuroglancer_state([cells], ["u"], labels=[f"{tmp_path}/./cells.zarr/"])["layers"]
+    assert layer["type"] == "segmentation"
+    with pytest.raises(SchemaError, match="expected integers in one channel for labels"):
+        neuroglancer_state([raw], ["u"], labels=[raw.path])
 
 
 def test_what_the_server_gives_out_is_a_volume(pred):
@@ -101,4 +130,5 @@ def test_a_channel_has_the_colour_of_its_class(tmp_path):
     expected = ["{:02X}{:02X}{:02X}".format(*colour_of(value)) for value in (1, 2)]
     assert [channel["color"] for channel in kept] == expected
     state = neuroglancer_state([Volume.open(tmp_path / "p.zarr")], ["http://x"])
-    assert [f"#{colour.lower()}" in state["layers"][0]["shader"] for colour in expected] == [True, True]
+    for layer, colour in zip(state["layers"], expected, strict=True):
+        assert f"#{colour.lower()}" in layer["shader"]

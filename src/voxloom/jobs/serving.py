@@ -115,7 +115,7 @@ class _Handler(BaseHTTPRequestHandler):
         if part is None:
             self._head(HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE, 0, {"Content-Range": f"bytes */{size}"})
             return
-        told = {"Accept-Ranges": "bytes"}
+        told = {"Accept-Ranges": "bytes", "X-Content-Type-Options": "nosniff"}
         status = HTTPStatus.OK
         if "Range" in self.headers:
             status, told["Content-Range"] = (

@@ -3,20 +3,29 @@
 from __future__ import annotations
 
 import json
+import logging
 import shlex
 from collections.abc import Sequence
 from typing import Any
 from urllib.parse import quote
 
+import numpy as np
+
+from voxloom.errors import DataError, SchemaError
+from voxloom.panels import window_of
 from voxloom.volumes import Place, Volume
 from voxloom.volumes.ome_write import colour_of
 
 __all__ = ["NEUROGLANCER", "napari_line", "neuroglancer_link", "neuroglancer_state", "with_labels"]
 
+logger = logging.getLogger(__name__)
+
 NEUROGLANCER = "https://neuroglancer-demo.appspot.com"
-"""The viewer of the neuroglancer project; the volumes themselves do not leave this machine."""
+"""The viewer of the neuroglancer project on the web; the volumes themselves do not leave this machine."""
 
 _SHOWN = 6  # channels
+_PANEL = 280  # pixels along the shorter side of one of four panels in a laptop's window
+_LOOKED_AT = 96  # voxels an axis, in the middle of the coarsest level, that tell the window of an image
 
 
 def napari_line(paths: Sequence[str]) -> str:
@@ -45,11 +54,15 @@ def with_labels(paths: Sequence[str], **options: Any) -> list[Volume]:
     return list(opened.values())
 
 
-def neuroglancer_state(volumes: Sequence[Volume], urls: Sequence[str]) -> dict[str, Any]:
+def neuroglancer_state(
+    volumes: Sequence[Volume], urls: Sequence[str], *, labels: Sequence[str] = ()
+) -> dict[str, Any]:
     """Return a state of neuroglancer with a layer for each volume, in the middle of the first.
 
-    A label image becomes a segmentation. An image of several channels becomes a layer in which they
-    are drawn in a colour each, as the classes of a prediction.
+    A label image becomes a segmentation. Of an image with several channels each becomes a layer in a
+    colour of its own, as the classes of a prediction, added to what lies below; the first six do.
+    An image is drawn between the 0.5 and 99.5 percentiles of the middle of its coarsest level; channels
+    of 8 bits are drawn over all 256 values, so that they can be compared.
 
     Parameters
     ----------
@@ -57,15 +70,29 @@ def neuroglancer_state(volumes: Sequence[Volume], urls: Sequence[str]) -> dict[s
         What is shown.
     urls
         Where the viewer finds each, for instance from `VolumeServer`.
+    labels
+        Paths of those that hold labels, though their metadata do not say so.
+
+    Raises
+    ------
+    SchemaError
+        When one that shall hold labels holds no integers, or several channels.
     """
+    stated = {str(Place.of(path)) for path in labels}
     first = volumes[0]
     spacing, center = first.levels[0].grid.spacing, first.bounding_box.center
     return {
         "dimensions": {a: [s * 1e-9, "m"] for a, s in zip("zyx", spacing, strict=True)},
         "position": [c / s for c, s in zip(center, spacing, strict=True)],
-        "crossSectionScale": max(1.0, max(first.levels[0].grid.shape) / 600),
+        "displayDimensions": ["x", "y", "z"],
+        "crossSectionScale": max(first.levels[0].grid.shape) / _PANEL,
+        "projectionScale": 1.5 * max(first.levels[0].grid.shape),
         "layout": "4panel",
-        "layers": [_layer(volume, url) for volume, url in zip(volumes, urls, strict=True)],
+        "layers": [
+            layer
+            for volume, url in zip(volumes, urls, strict=True)
+            for layer in _layers(volume, url, is_labels=volume.is_labels or str(volume.place) in stated)
+        ],
     }
 
 
@@ -80,16 +107,51 @@ def neuroglancer_link(state: dict[str, Any], viewer: str = NEUROGLANCER) -> str:
     return f"{viewer}/#!{quote(json.dumps(state, separators=(',', ':')), safe='')}"
 
 
-def _layer(volume: Volume, url: str) -> dict[str, Any]:
-    name = Place.of(volume.path).name
-    source = f"zarr://{url}"
-    if volume.is_labels:
-        chosen = [str(number) for number in volume.classes]  # without any, all are drawn
-        return {"type": "segmentation", "name": name, "source": source, "segments": chosen}
-    layer: dict[str, Any] = {"type": "image", "name": name, "source": source}
-    if len(volume.channels) > 1:
-        layer |= {"channelDimensions": {"c^": [1, ""]}, "shader": _shader(len(volume.channels))}
-    return layer
+def _layers(volume: Volume, url: str, *, is_labels: bool) -> list[dict[str, Any]]:
+    return [_segmentation(volume, url)] if is_labels else _images(volume, url)
+
+
+def _segmentation(volume: Volume, url: str) -> dict[str, Any]:
+    if volume.dtype.kind not in "iu" or len(volume.channels) > 1:
+        raise SchemaError(
+            f"{volume.path} holds {len(volume.channels)} channels of {volume.dtype}: expected integers in "
+            "one channel for labels. Show it as an image: leave out --labels."
+        )
+    chosen = [str(number) for number in volume.classes]  # without any, all are drawn
+    name = volume.place.name
+    return {"type": "segmentation", "name": name, "source": f"zarr://{url}", "segments": chosen}
+
+
+def _images(volume: Volume, url: str) -> list[dict[str, Any]]:
+    """Return a layer for the only channel, or one for each of the first channels, in its colour.
+
+    One layer of several channels would do only where they lie in one chunk.
+    """
+    window = {"shaderControls": {"normalized": {"range": _window(volume)}}}
+    layer = {"type": "image", "name": volume.place.name, "source": f"zarr://{url}"} | window
+    if len(volume.channels) == 1:
+        return [layer]
+    each = {"blend": "additive", "opacity": 0.6, "localDimensions": {"c'": [1, ""]}}
+    return [
+        layer | each | {"name": f"{layer['name']} {name}", "localPosition": [k], "shader": _shader(k)}
+        for k, name in enumerate(volume.channels[:_SHOWN])
+    ]
+
+
+def _window(volume: Volume) -> list[float]:
+    """Return the values that an image is drawn black and white at."""
+    if volume.dtype == np.uint8 and len(volume.channels) > 1:
+        return [0, 255]
+    level = len(volume.levels) - 1
+    shape = volume.levels[level].grid.shape
+    parts = [min(n, _LOOKED_AT) for n in shape]
+    middle = tuple(slice((n - part) // 2, (n + part) // 2) for n, part in zip(shape, parts, strict=True))
+    try:
+        values = volume.array(level)[(slice(None), *middle)].read().result()
+    except (DataError, ValueError, OSError) as error:  # the viewer will say so too
+        logger.warning("%s: no window found: %s", volume.path, error)
+        return [0, 1]
+    return [round(value, 6) for value in window_of(values)]
 
 
 def _colour(channel: int) -> str:
@@ -97,10 +159,7 @@ def _colour(channel: int) -> str:
     return "#{:02x}{:02x}{:02x}".format(*colour_of(channel + 1))
 
 
-def _shader(channels: int) -> str:
-    """Return a shader that draws the first channels in a colour each, with a control for each."""
-    shown = range(min(channels, _SHOWN))
-    controls = [f'#uicontrol vec3 colour{k} color(default="{_colour(k)}")' for k in shown]
-    controls += [f"#uicontrol invlerp part{k}(channel={k})" for k in shown]
-    total = " + ".join(f"colour{k} * part{k}()" for k in shown)
-    return "\n".join([*controls, f"void main() {{ emitRGB({total}); }}"])
+def _shader(channel: int) -> str:
+    """Return a shader that draws a channel in its colour."""
+    colour = f'#uicontrol vec3 colour color(default="{_colour(channel)}")'
+    return f"{colour}\n#uicontrol invlerp normalized\nvoid main() {{ emitRGB(colour * normalized()); }}"

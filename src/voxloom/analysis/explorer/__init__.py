@@ -11,12 +11,25 @@ _HOME = {
     "FieldChoice": "choices",
     "Images": "images",
     "Job": "queue",
+    "Serving": "server",
     "Session": "session",
     "SessionOptions": "session",
     "Slider": "choices",
+    "make_app": "server",
 }
 
-__all__ = ["Comparison", "Facts", "FieldChoice", "Images", "Job", "Session", "SessionOptions", "Slider"]
+__all__ = [
+    "Comparison",
+    "Facts",
+    "FieldChoice",
+    "Images",
+    "Job",
+    "Serving",
+    "Session",
+    "SessionOptions",
+    "Slider",
+    "make_app",
+]
 
 
 def __getattr__(name: str) -> Any:

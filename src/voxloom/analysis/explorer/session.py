@@ -263,9 +263,9 @@ class Session:
         """Return what is known of a point."""
         return self._gallery.facts(self.check_row(row), self._labelling.text(row))
 
-    def thumbnail(self, row: int) -> Picture:
+    def thumbnail(self, row: int, size: int = THUMBNAIL) -> Picture:
         """Return a small picture of a point: a PNG, and why it shows words where it does."""
-        return self._gallery.image(self.check_row(row), THUMBNAIL)
+        return self._gallery.image(self.check_row(row), size)
 
     def image(self, row: int, size: int = 512) -> Picture:
         """Return the picture of a point, its longer side `size` pixels or a little less."""

@@ -17,7 +17,7 @@ from voxloom.errors import ConfigError, SchemaError, UnknownNameError
 from voxloom.formats.store import Store
 from voxloom.registry import did_you_mean
 from voxloom.sample import Array, Field, Sample, Schema
-from voxloom.source import Source
+from voxloom.source import Source, Subset
 
 __all__ = ["Points", "Vectors"]
 
@@ -378,4 +378,6 @@ def _content(source: Source) -> bytes:
     if isinstance(source, Store):
         files = [file.xxh3 for shard in source.manifest.shards for file in shard.files]
         return json.dumps([source.schema.to_list(), files]).encode()
+    if isinstance(source, Subset):
+        return _content(source.source) + source.indices.tobytes()
     return repr((source, list(source.keys))).encode()

@@ -3,8 +3,7 @@ import xml.etree.ElementTree as ElementTree
 
 import pytest
 
-from voxloom.analysis import loss_curves
-from voxloom.analysis.figures import _Axis, _label, _thinned
+from voxloom.analysis.figures import _thinned, loss_curves, run_curves
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -18,6 +17,10 @@ def titles(svg: str) -> list[str]:
     return ["".join(text.itertext()) for text in texts if text.get("class") == "name"]
 
 
+def lines(chart: ElementTree.Element) -> list[str | None]:
+    return [path.get("class") for path in chart.iter(f"{SVG}path") if path.get("class") != "grid"]
+
+
 def test_one_chart_a_value_in_a_sensible_order() -> None:
     svg = loss_curves(rows(5, lr=0.1, kl=2.0, reconstruction=1.0, loss=3.0, images_per_second=9.0))
     assert titles(svg) == ["loss", "kl", "reconstruction", "lr", "images per second"]
@@ -27,9 +30,9 @@ def test_training_and_validation_are_two_lines() -> None:
     both = [*rows(9, loss=1.0), {"step": 9, "split": "validation", "loss": 2.0, "psnr": 20.0}]
     root = ElementTree.fromstring(loss_curves(both))
     charts = root.findall(f"{SVG}g")
-    assert [[path.get("class") for path in chart.iter(f"{SVG}path")] for chart in charts] == [
-        ["train", "val"],
-        ["val"],
+    assert [lines(chart) for chart in charts] == [
+        ["c0", "c1"],
+        ["c1"],
     ]
     assert "train 1 · validation 2" in "".join(charts[0].itertext())
 
@@ -59,7 +62,9 @@ def test_a_name_cannot_inject() -> None:
 
 def test_lines_stay_inside_the_chart_and_rise_upwards() -> None:
     rising = [{"step": s, "split": "train", "loss": float(s)} for s in range(1, 30)]
-    path = next(ElementTree.fromstring(loss_curves(rising)).find(f"{SVG}g").iter(f"{SVG}path"))  # type: ignore[union-attr]
+    chart = ElementTree.fromstring(loss_curves(rising)).find(f"{SVG}g")
+    assert chart is not None
+    path = next(path for path in chart.iter(f"{SVG}path") if path.get("class") == "c0")
     places = [
         tuple(map(float, point.strip("ML").split()))
         for point in path.get("d", "").replace(" L", "\nL").split("\n")
@@ -75,19 +80,28 @@ def test_long_lines_are_averaged() -> None:
     assert all(value == pytest.approx(0.5, abs=0.02) for _, value in points[:-1])
 
 
-@pytest.mark.parametrize(
-    ("low", "high"),
-    [(0.0, 1.0), (-3.0, 7.0), (1e-6, 3.0), (0.013, 0.0131), (5.0, 5.0), (0.0, 0.0), (1e3, 2e7)],
-)
-def test_axes_have_a_few_ticks(low: float, high: float) -> None:
-    axis = _Axis.around([low, high], 0, 100)
-    assert 1 <= len(axis.ticks()) <= 12
-    assert 0 < axis.place(low) <= axis.place(high) < 100
+def test_runs_lie_over_each_other_in_a_colour_and_a_dash_each() -> None:
+    one = [*rows(9, loss=1.0, kl=2.0), {"step": 9, "split": "validation", "loss": 2.0}]
+    two = [*rows(9, loss=3.0), {"step": 9, "split": "validation", "loss": 2.5}]
+    svg = run_curves({"first": one, "second": two})
+    assert titles(svg) == ["loss · validation", "loss · train"]
+    chart = ElementTree.fromstring(svg).findall(f"{SVG}g")[1]
+    paths = [path for path in chart.iter(f"{SVG}path") if path.get("class") != "grid"]
+    assert [path.get("class") for path in paths] == ["c0", "c1"]
+    assert len({path.get("stroke-dasharray") for path in paths}) == 2
 
 
-@pytest.mark.parametrize(
-    ("value", "text"),
-    [(0, "0"), (0.25, "0.25"), (1500, "1500"), (20_000, "20k"), (3e6, "3M"), (1e-5, "1e-05")],
-)
-def test_labels(value: float, text: str) -> None:
-    assert _label(value) == text
+def test_of_runs_only_shared_and_wanted_values_are_drawn() -> None:
+    both = {"a": rows(3, loss=1.0, psnr=2.0), "b": rows(3, loss=1.0, psnr=2.0, odd=1.0)}
+    assert titles(run_curves(both, only=["psnr"])) == ["psnr · train"]
+    assert run_curves({"a": rows(3, loss=1.0), "b": []}) == ""
+
+
+def test_many_runs_with_long_names_keep_their_legend_inside() -> None:
+    runs = {f"{'long_name_' * 9}{i}": rows(3, loss=1.0 + i) for i in range(9)}
+    svg = run_curves(runs)
+    width = float(ElementTree.fromstring(svg).get("viewBox", "").split()[2])
+    notes = [text for text in ElementTree.fromstring(svg).findall(f"{SVG}text")]
+    assert len(notes) == 9
+    assert all(float(text.get("x", "0")) < width for text in notes)
+    assert all("…" in (text.text or "") for text in notes)

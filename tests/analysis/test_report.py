@@ -45,7 +45,7 @@ class Page(HTMLParser):
         assert self.open.pop() == tag
 
     def handle_data(self, data: str) -> None:
-        self.text += data if self.open and self.open[-1] != "style" else ""
+        self.text += data if self.open and self.open[-1] not in ("style", "script") else ""
 
     @property
     def images(self) -> list[np.ndarray]:
@@ -121,7 +121,7 @@ def test_the_whole_report(tmp_path: Path, run: Path, predictions: Path, evaluati
         f"voxloom predict ldm --checkpoint {run / 'checkpoints' / 'best.pt'}",
     ):
         assert text in page.text
-    assert len(page.images) == 5
+    assert len(page.images) == 5 + 3  # cases, and mean maps
     assert "<svg" in page.html
 
 
@@ -131,11 +131,15 @@ def test_it_needs_nothing_from_elsewhere(
     page = Page(
         write_report(tmp_path / "report.html", runs=[run], predictions=predictions, evaluation=evaluation)
     )
-    assert not {"link", "script", "iframe"} & {tag for tag, _ in page.tags}
-    sources = [
-        value for _, attributes in page.tags for name, value in attributes.items() if name in ("src", "href")
-    ]
-    assert all(source is not None and source.startswith("data:image/png;base64,") for source in sources)
+    assert not {"link", "iframe"} & {tag for tag, _ in page.tags}
+    assert [attributes for tag, attributes in page.tags if tag == "script"] == [{}]
+    sources = {
+        name: [attributes[name] or "" for _, attributes in page.tags if name in attributes]
+        for name in ("src", "href")
+    }
+    assert all(source.startswith("data:image/png;base64,") for source in sources["src"])
+    assert all(link.startswith("#") for link in sources["href"])
+    assert {link[1:] for link in sources["href"]} <= {attributes.get("id") for _, attributes in page.tags}
     assert not re.findall(r"url\(|@import", page.html)
     assert "prefers-color-scheme: dark" in page.html
     assert "@media print" in page.html
@@ -188,7 +192,8 @@ def test_an_image_that_cannot_be_shown_is_said(tmp_path: Path, predictions: Path
     write_image(predictions / "target" / "b.tif", GLYPH[:-1])
     page = Page(write_report(tmp_path / "report.html", predictions=predictions))
     assert page.text.count("Cannot be shown") == 2
-    assert len(page.images) == 3
+    assert "3 images · 2 images of another size or unreadable left out" in page.text
+    assert len(page.images) == 3 + 3
 
 
 @pytest.mark.parametrize("status", ["interrupted", "failed", "running"])

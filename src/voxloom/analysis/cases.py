@@ -1,30 +1,30 @@
-"""The pictures of a report: which images are shown, and how."""
+"""The cases of a report: which images are shown, and how."""
 
 from __future__ import annotations
 
-import base64
-import io
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
-from PIL import Image
 
 from voxloom.analysis.markup import Markup, element, joined
-from voxloom.analysis.records import EvaluationRecord, PredictionRecord
+from voxloom.analysis.pictures import pooled_window, shown
+from voxloom.analysis.records import PredictionRecord
+from voxloom.analysis.results import Result
 from voxloom.analysis.summary import METRICS
+from voxloom.analysis.tables import amount, remark
 from voxloom.errors import DataError, SchemaError
-from voxloom.panels import panel
+from voxloom.panels import Window, panel, window_of
 from voxloom.sources.images import read_image
 
 __all__ = ["cases_section", "chosen_cases"]
 
-Picture = tuple[str, npt.NDArray[np.uint8]]
-
 _ORDER = "psnr"  # by which the best and the worst are told
-_OTHERS = 4
+_OTHERS = 4  # beside those three, of one result; of several there are fewer
+_MOST_PANELS = 24
 _SHOWN = ("psnr", "ssim", "dice")
+_DARK = 0.1  # share of the common window below which an image's own is told
 
 
 def chosen_cases(
@@ -62,86 +62,136 @@ def chosen_cases(
     return [(role, ranked[place]) for role, place in places.items()] + [("", rest[i]) for i in spread]
 
 
-def cases_section(predictions: PredictionRecord | None, evaluation: EvaluationRecord | None) -> Markup:
-    """Return the heading and a figure for each chosen image."""
-    if predictions is None:
-        return joined(
-            element("h2", "Images"), element("p", "No folder of predictions was given.", class_="remark")
-        )
-    values = evaluation.images if evaluation else {}
-    cases = chosen_cases(predictions.names, values)
-    figures = [_figure(role, name, predictions, values.get(name, {})) for role, name in cases]
-    remarks = [element("p", remark, class_="remark") for remark in predictions.remarks]
-    return joined(element("h2", "Images"), *remarks, _explanation(predictions, cases), *figures)
+def cases_section(results: Sequence[Result]) -> Markup:
+    """Return the heading and a figure for each chosen image; each result is a row of it.
+
+    The first result with predictions decides which images are shown; at most 24 panels are embedded.
+    """
+    title = element("h2", "Images", id="images")
+    made = [result for result in results if result.predictions is not None]
+    if not made:
+        return joined(title, remark("No folder of predictions was given."))
+    first = made[0].predictions
+    assert first is not None
+    others = _OTHERS if len(made) == 1 else 1
+    cases = chosen_cases(first.names, made[0].values, others=others)[: max(1, _MOST_PANELS // len(made))]
+    drawn = _drawn(made)
+    figures = [_figure(role, name, made, drawn) for role, name in cases]
+    remarks = [remark(text) for each in made if each.predictions for text in each.predictions.remarks]
+    return joined(title, *remarks, _explanation(made, cases, drawn), *figures)
 
 
-def _explanation(predictions: PredictionRecord, cases: Sequence[tuple[str, str]]) -> Markup | None:
-    if not cases:
+@dataclass(frozen=True)
+class _Drawn:
+    """The windows that all pictures of the section share, and how they were found."""
+
+    window: Window | None
+    spread: Window | None
+    how: str
+
+
+def _drawn(made: Sequence[Result]) -> _Drawn:
+    """Find the windows from the first result's targets, and from what deviations there are."""
+    records = [result.predictions for result in made if result.predictions is not None]
+    true = next((each.truth for each in records if each.truth), None)
+    images = pooled_window(true or records[0].images.get("prediction", {}))
+    deviations = {
+        f"{i}/{name}": path
+        for i, each in enumerate(records)
+        for name, path in each.images.get("deviation", {}).items()
+    }
+    spread = pooled_window(deviations, low=0)
+    window, count = images or (None, 0)
+    how = f"{count} {'targets' if true else 'predictions'}"
+    return _Drawn(window, (0.0, spread[0][1] or 1.0) if spread else None, how)
+
+
+def _explanation(made: Sequence[Result], cases: Sequence[tuple[str, str]], drawn: _Drawn) -> Markup | None:
+    if not cases or drawn.window is None:
         return None
-    order = (
-        f" Best, median and worst are by {METRICS[_ORDER].label}." if any(role for role, _ in cases) else ""
+    first = made[0].predictions
+    total = len(first.names) if first else 0
+    by = f" by {METRICS[_ORDER].label}" + (f" of {made[0].name}" if len(made) > 1 else "")
+    order = f" Best, median and worst are{by}." if any(role for role, _ in cases) else ""
+    black, white = drawn.window
+    deviation = f" Deviations are drawn from 0 to {drawn.spread[1]:.4g}." if drawn.spread else ""
+    told = element(
+        "p",
+        f"{len(cases)} of {amount(total, 'prediction')}.{order} All images share one intensity window, black "
+        f"{black:.4g} and white {white:.4g}: the 0.5 and 99.5 percentiles of {drawn.how}. The "
+        "difference is blue where the prediction is too low and red where it is too high, with the same "
+        f"scale everywhere.{deviation}",
+        class_="faint",
     )
-    made = ", ".join(
+    how = [(result.name, _how(result.predictions)) for result in made if result.predictions]
+    lines = [
+        element("p", f"{name + ' made' if len(made) > 1 else 'Made'} with: {text}.", class_="faint")
+        for name, text in how
+        if text
+    ]
+    return joined(told, *lines)
+
+
+def _how(predictions: PredictionRecord) -> str:
+    return ", ".join(
         f"{key.replace('_', ' ')} {predictions.facts[key]}"
         for key in ("task", "solver", "num_steps", "steps", "seed", "units", "samples_per_image")
         if predictions.facts.get(key) is not None
     )
-    return joined(
-        element(
-            "p",
-            f"{len(cases)} of {len(predictions.names)} predictions.{order} The images of a row share one "
-            "intensity window, from 0.5 to 99.5 percent of the target's values, written below it. The "
-            "difference is blue where the prediction is too low and red where it is too high.",
-            class_="faint",
-        ),
-        element("p", f"Made with: {made}.", class_="faint") if made else None,
-    )
 
 
-def _figure(role: str, name: str, predictions: PredictionRecord, values: Mapping[str, float]) -> Markup:
-    numbers = " · ".join(
+def _figure(role: str, name: str, made: Sequence[Result], drawn: _Drawn) -> Markup:
+    alone = len(made) == 1
+    numbers = _numbers(made[0].values.get(name, {})) if alone else ""
+    title = [element("b", role.capitalize()), " · "] if role else []
+    caption = element("figcaption", *title, name, f" · {numbers}" if numbers else None)
+    rows = [_row(name, result, drawn, is_named=not alone) for result in made]
+    return element("figure", caption, *rows, class_="card")
+
+
+def _row(name: str, result: Result, drawn: _Drawn, *, is_named: bool) -> Markup:
+    """Return the pictures of one image from one result, below its name where there are several."""
+    numbers = _numbers(result.values.get(name, {}))
+    text = result.name + (f" · {numbers}" if numbers else "")
+    head = element("div", text, class_="by") if is_named else None
+    predictions = result.predictions
+    if predictions is None or name not in predictions.images.get("prediction", {}):
+        return joined(head, element("p", "Was not predicted.", class_="faint"))
+    try:
+        pictures = _pictures(name, predictions, drawn)
+    except (DataError, SchemaError) as error:
+        return joined(head, remark(f"Cannot be shown: {error}"))
+    return joined(head, *pictures)
+
+
+def _numbers(values: Mapping[str, float]) -> str:
+    return " · ".join(
         f"{METRICS[m].label} {METRICS[m].format(values[m])} {METRICS[m].unit}".rstrip()
         for m in _SHOWN
         if m in values
     )
-    caption = element(
-        "figcaption", element("b", role.capitalize()) if role else None, " · " if role else None, name,
-        f" · {numbers}" if numbers else None,
-    )  # fmt: skip
-    try:
-        pictures = _pictures(name, predictions)
-    except (DataError, SchemaError) as error:
-        return element(
-            "figure", caption, element("p", f"Cannot be shown: {error}", class_="remark"), class_="card"
-        )
-    return element(
-        "figure", caption, element("div", *map(_shown, pictures), class_="pictures"), class_="card"
-    )
 
 
-def _shown(picture: Picture) -> Markup:
-    title, image = picture
-    # Pictures beside each other share the width in proportion, so that their scale is the same.
-    style = f"flex: 0 1 {image.shape[1]}px"
-    return element("img", src=_data_url(image), alt=title, style=style)
-
-
-def _pictures(name: str, predictions: PredictionRecord) -> list[Picture]:
+def _pictures(name: str, predictions: PredictionRecord, drawn: _Drawn) -> list[Markup]:
     row = [(role, read_image(path)[0]) for role, path in predictions.row(name)]
     roles = [role for role, _ in row]
     # What can be compared with the prediction: its target, or the original of a reconstruction.
     comparable = "target" in roles or "original" in roles
-    pictures = [(f"{name}: {', '.join(roles)}", panel(row, difference=comparable))]
+    images = panel(row, window=drawn.window, difference=comparable)
+    pictures = [shown(images, f"{name}: {', '.join(roles)}")]
     deviation = predictions.images.get("deviation", {}).get(name)
-    if deviation is not None:
-        spread = read_image(deviation)[0]
-        window = (0.0, float(np.percentile(spread, 99.5)) or 1.0)
-        title = "deviation of samples"
-        pictures.append((f"{name}: {title}", panel([(title, spread)], window=window, difference=False)))
-    return pictures
+    if deviation is not None and drawn.spread is not None:
+        title, spread = "deviation of samples", read_image(deviation)[0]
+        pictures.append(
+            shown(panel([(title, spread)], window=drawn.spread, difference=False), f"{name}: {title}")
+        )
+    own = window_of(row[-2 if comparable else -1][1])
+    return [element("div", *pictures, class_="pictures"), *_in_the_dark(own, drawn.window)]
 
 
-def _data_url(picture: npt.NDArray[np.uint8]) -> str:
-    buffer = io.BytesIO()
-    Image.fromarray(picture).save(buffer, "PNG", optimize=True)
-    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
+def _in_the_dark(own: Window, common: Window | None) -> list[Markup]:
+    """Tell where the common window hides what an image holds."""
+    if common is None or own[1] - own[0] >= _DARK * (common[1] - common[0]):
+        return []
+    text = f"Its own window is {own[0]:.4g} to {own[1]:.4g}, a small part of the common one."
+    return [element("p", text, class_="faint")]

@@ -1,46 +1,28 @@
-"""Curves of a run as one SVG picture that follows the page's light or dark colours.
-
-The SVG is written by hand: it stays small and sharp, its text is text, and its colours can follow the
-reader's scheme, which a plotting library's cannot.
-"""
+"""Curves of one run, or of several over each other, as one SVG picture."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping, Sequence
 from html import escape
 from typing import Any
 
-__all__ = ["loss_curves"]
+from voxloom.analysis.axes import COLOURS, Axis, Box, dash_of, drawing, grid, line, note
+
+__all__ = ["loss_curves", "run_curves"]
 
 Rows = Sequence[Mapping[str, Any]]
 Points = list[tuple[float, float]]
 
+_SPLITS = ("train", "validation")
 _NOT_CURVES = {"step", "epoch", "split", "time"}
 _FIRST, _LAST = ("loss", "psnr"), ("lr", "images_per_second")  # the rest stands between, as it comes
-_COLUMNS, _WIDTH, _HEIGHT = 3, 360, 200
-_LEFT, _RIGHT, _TOP, _BOTTOM = 56, 14, 40, 28  # around the axes of one chart
+_COLUMNS = 3
+_BOX = Box()
 _LEGEND = 28
 _MOST_POINTS = 240  # of a line; more are averaged in bins
 _MOST_DOTS = 40  # on a line of validations
-_LOG_FROM = 20  # largest over smallest value from which the axis is logarithmic
-
-# Blue and orange of Okabe and Ito: told apart by colour-blind readers, and by the dots in print.
-_STYLE = """
-.vx{font:12px system-ui,sans-serif}
-.vx{--ink:#18181b;--faint:#63636e;--line:#e4e4e7;--train:#0072b2;--val:#d55e00}
-@media (prefers-color-scheme:dark){
-.vx{--ink:#f4f4f5;--faint:#a1a1aa;--line:#3f3f46;--train:#56b4e9;--val:#ff9a4d}}
-@media print{
-.vx{--ink:#18181b;--faint:#52525b;--line:#d4d4d8;--train:#0072b2;--val:#d55e00}}
-.vx .name{fill:var(--ink);font-weight:600;font-size:13px}
-.vx .note{fill:var(--faint);font-weight:400}
-.vx .grid{stroke:var(--line)}
-.vx path{fill:none;stroke-width:1.8;stroke-linejoin:round}
-.vx path.train{stroke:var(--train)}.vx circle.train{fill:var(--train)}
-.vx path.val{stroke:var(--val)}.vx circle.val{fill:var(--val)}
-""".strip().replace("\n", "")
+_LETTER = 6.6  # pixels, about, of a letter of the legend
 
 
 def loss_curves(rows: Rows) -> str:
@@ -68,65 +50,119 @@ def loss_curves(rows: Rows) -> str:
     >>> loss_curves([])
     ''
     """
-    curves = {
-        name: {split: _points(rows, name, split) for split in ("train", "validation")}
-        for name in _names(rows)
-    }
-    curves = {name: lines for name, lines in curves.items() if any(lines.values())}
-    if not curves:
+    curves = {name: {split: _points(rows, name, split) for split in _SPLITS} for name in _names(rows)}
+    charts = [(name, lines) for name, lines in curves.items() if any(lines.values())]
+    if not charts:
         return ""
-    columns, label = min(_COLUMNS, len(curves)), escape(f"curves of {', '.join(curves)}")
-    width, height = columns * _WIDTH, _LEGEND + math.ceil(len(curves) / columns) * _HEIGHT
-    charts = [
-        f'<g transform="translate({i % columns * _WIDTH},{_LEGEND + i // columns * _HEIGHT})">'
-        f"{_chart(name, lines)}</g>"
-        for i, (name, lines) in enumerate(curves.items())
+    return _sheet(charts, _split_line, legend=_split_legend(), legend_height=_LEGEND)
+
+
+def run_curves(runs: Mapping[str, Rows], *, only: Collection[str] | None = None) -> str:
+    """Draw the values of several runs over each other, a colour and a pattern of dashes for each run.
+
+    Training and validation are charts of their own, so that lines are told apart. A value that only
+    one run has reported is left out: there is nothing to compare.
+
+    Parameters
+    ----------
+    runs
+        Name of a run -> its rows, as in `loss_curves`.
+    only
+        Names of values to draw; None draws all.
+
+    Returns
+    -------
+    str
+        An ``<svg>`` element; empty when no two runs share a value.
+
+    Examples
+    --------
+    >>> rows = [{"step": s, "split": "train", "loss": 1 / (s + 1)} for s in range(50)]
+    >>> "loss · train" in run_curves({"a": rows, "b": rows})
+    True
+    >>> run_curves({"a": rows})
+    ''
+    """
+    names = _names([row for rows in runs.values() for row in rows])
+    charts = []
+    for name in names if only is None else [name for name in names if name in only]:
+        for split in reversed(_SPLITS):  # what is judged by comes first
+            lines = {run: _points(rows, name, split) for run, rows in runs.items()}
+            if sum(map(bool, lines.values())) > 1:
+                charts.append((f"{name} · {split}", lines))
+    if not charts:
+        return ""
+    legend, height = _run_legend(list(runs), min(_COLUMNS, len(charts)) * _BOX.width)
+    return _sheet(charts, _run_line, legend=legend, legend_height=height)
+
+
+Drawer = Callable[[int, str, Points, Axis, Axis], str]
+
+
+def _sheet(
+    charts: Sequence[tuple[str, Mapping[str, Points]]], draw: Drawer, *, legend: str, legend_height: int
+) -> str:
+    columns = min(_COLUMNS, len(charts))
+    height = legend_height + math.ceil(len(charts) / columns) * _BOX.height
+    parts = [
+        f'<g transform="translate({i % columns * _BOX.width},{legend_height + i // columns * _BOX.height})">'
+        f"{_chart(name, lines, draw)}</g>"
+        for i, (name, lines) in enumerate(charts)
     ]
-    # max-width: a few charts keep their size instead of growing to the width of the page
+    label = f"curves of {', '.join(name for name, _ in charts)}"
+    return drawing([legend, *parts], width=columns * _BOX.width, height=height, label=label)
+
+
+def _chart(name: str, lines: Mapping[str, Points], draw: Drawer) -> str:
+    points = [point for line in lines.values() for point in line]
+    x = _BOX.x(0, max(x for x, _ in points) or 1)
+    y = _BOX.y_around(value for _, value in points)
+    ends = [f"{line[-1][1]:.4g}" for line in lines.values() if line]
+    if set(lines) <= set(_SPLITS):
+        ends = [f"{each} {line[-1][1]:.4g}" for each, line in lines.items() if line]
+    title = escape(name.replace("_", " ")) + ('<tspan class="note"> (log)</tspan>' if y.log else "")
     return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" class="vx" viewBox="0 0 {width} {height}" '
-        f'style="width:100%;max-width:{width}px" role="img" aria-label="{label}">'
-        f"<style>{_STYLE}</style>{_legend()}{''.join(charts)}</svg>"
+        f'<text class="name" x="{_BOX.left}" y="16">{title}</text>'
+        + note(_BOX.left, 31, " · ".join(ends) if len(ends) <= 4 else "")
+        + grid(x, y)
+        + "".join(draw(i, each, line, x, y) for i, (each, line) in enumerate(lines.items()))
     )
 
 
-@dataclass(frozen=True)
-class _Axis:
-    """Places values between two pixels."""
+def _split_line(number: int, split: str, points: Points, x: Axis, y: Axis) -> str:
+    few = 1 if split == "train" else _MOST_DOTS
+    return line(points, x, y, number, dots=len(points) <= few)
 
-    low: float
-    high: float
-    start: float
-    end: float
-    log: bool = False
 
-    @classmethod
-    def around(cls, values: Iterable[float], start: float, end: float) -> _Axis:
-        values = list(values)
-        low, high = min(values), max(values)
-        log = low > 0 and high / low >= _LOG_FROM
-        if log:
-            return cls(low / 1.15, high * 1.15, start, end, log=True)
-        margin = 0.06 * (high - low) or 0.5 * abs(high) or 0.5
-        return cls(low - margin, high + margin, start, end)
+def _run_line(number: int, run: str, points: Points, x: Axis, y: Axis) -> str:  # noqa: ARG001 - a Drawer
+    return line(points, x, y, number, dots=len(points) == 1, dash=dash_of(number))
 
-    def place(self, value: float) -> float:
-        low, high, value = (math.log(v) if self.log else v for v in (self.low, self.high, value))
-        return self.start + (self.end - self.start) * (value - low) / (high - low)
 
-    def ticks(self) -> list[float]:
-        return [tick for tick in self._candidates() if self.low <= tick <= self.high]
+def _split_legend() -> str:
+    left = _BOX.left
+    return (
+        f'<path class="c0" d="M{left} 10h22"/><path class="c1" d="M{left + 96} 10h22"/>'
+        f'<circle class="mark c1" cx="{left + 107}" cy="10" r="2.6"/>'
+        + note(left + 28, 14, "training")
+        + note(left + 124, 14, "validation, over optimizer steps")
+    )
 
-    def _candidates(self) -> list[float]:
-        if self.log:
-            first, last = math.floor(math.log10(self.low)), math.ceil(math.log10(self.high))
-            every = max(1, (last - first) // 4)
-            digits = (1, 2, 5) if last - first <= 2 else (1,)
-            return [digit * 10.0**power for power in range(first, last + 1, every) for digit in digits]
-        rough = (self.high - self.low) / 4
-        unit = 10 ** math.floor(math.log10(rough))
-        step = next(m * unit for m in (1, 2, 5, 10) if m * unit >= rough)
-        return [i * step for i in range(math.floor(self.low / step), math.ceil(self.high / step) + 1)]
+
+def _run_legend(names: Sequence[str], width: int) -> tuple[str, int]:
+    """Return the names of the runs beside their lines, in as many rows as they need, and the height."""
+    x, y, parts = float(_BOX.left), 10, []
+    for number, name in enumerate(names):
+        short = name if len(name) <= 40 else f"{name[:19]}…{name[-20:]}"
+        needed = 46 + _LETTER * len(short)
+        if x > _BOX.left and x + needed > width:
+            x, y = float(_BOX.left), y + 18
+        dash = dash_of(number)
+        dashed = f' stroke-dasharray="{dash}"' if dash else ""
+        parts.append(
+            f'<path class="c{number % COLOURS}" d="M{x:.0f} {y}h28"{dashed}/>' + note(x + 34, y + 4, short)
+        )
+        x += needed
+    return "".join(parts), y + _LEGEND - 10
 
 
 def _names(rows: Rows) -> list[str]:
@@ -151,58 +187,3 @@ def _thinned(points: Points) -> Points:
     size = math.ceil(len(points) / _MOST_POINTS)
     bins = [points[i : i + size] for i in range(0, len(points), size)] if size > 1 else [[p] for p in points]
     return [(sum(x for x, _ in b) / len(b), sum(y for _, y in b) / len(b)) for b in bins]
-
-
-def _chart(name: str, lines: Mapping[str, Points]) -> str:
-    points = [point for line in lines.values() for point in line]
-    last = max(x for x, _ in points)
-    x = _Axis(0, last or 1, _LEFT, _WIDTH - _RIGHT)
-    y = _Axis.around((value for _, value in points), _HEIGHT - _BOTTOM, _TOP)
-    ends = " · ".join(f"{split} {line[-1][1]:.4g}" for split, line in lines.items() if line)
-    title = escape(name.replace("_", " ")) + ('<tspan class="note"> (log)</tspan>' if y.log else "")
-    return (
-        f'<text class="name" x="{_LEFT}" y="16">{title}</text>'
-        f'<text class="note" x="{_LEFT}" y="31">{escape(ends)}</text>'
-        + _grid(x, y)
-        + _line(lines["train"], x, y, "train", dots=len(lines["train"]) == 1)
-        + _line(lines["validation"], x, y, "val", dots=len(lines["validation"]) <= _MOST_DOTS)
-    )
-
-
-def _grid(x: _Axis, y: _Axis) -> str:
-    right, below = _WIDTH - _RIGHT, _HEIGHT - _BOTTOM + 16
-    heights, places = (
-        [(y.place(t), _label(t)) for t in y.ticks()],
-        [(x.place(t), _label(t)) for t in x.ticks()],
-    )
-    lines = [f'<line class="grid" x1="{_LEFT}" x2="{right}" y1="{h:.1f}" y2="{h:.1f}"/>' for h, _ in heights]
-    left = [_note(_LEFT - 6, h + 4, text, "end") for h, text in heights]
-    bottom = [_note(place, below, text, "middle") for place, text in places]
-    return "".join(lines + left + bottom)
-
-
-def _note(x: float, y: float, text: str, anchor: str = "start") -> str:
-    return f'<text class="note" x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{text}</text>'
-
-
-def _line(points: Points, x: _Axis, y: _Axis, style: str, *, dots: bool) -> str:
-    places = [(x.place(step), y.place(value)) for step, value in points]
-    path = " ".join(f"{'L' if i else 'M'}{px:.1f} {py:.1f}" for i, (px, py) in enumerate(places))
-    marks = [f'<circle class="{style}" cx="{px:.1f}" cy="{py:.1f}" r="2.6"/>' for px, py in places]
-    return (f'<path class="{style}" d="{path}"/>' if path else "") + ("".join(marks) if dots else "")
-
-
-def _legend() -> str:
-    return (
-        f'<path class="train" d="M{_LEFT} 10h22"/><path class="val" d="M{_LEFT + 96} 10h22"/>'
-        f'<circle class="val" cx="{_LEFT + 107}" cy="10" r="2.6"/>'
-        + _note(_LEFT + 28, 14, "training")
-        + _note(_LEFT + 124, 14, "validation, over optimizer steps")
-    )
-
-
-def _label(value: float) -> str:
-    for size, unit in ((1e9, "G"), (1e6, "M"), (1e4, "k")):
-        if abs(value) >= size:
-            return f"{value / (1e3 if unit == 'k' else size):g}{unit}"
-    return f"{value:.3g}" if abs(value) < 1000 else f"{value:.0f}"

@@ -1,13 +1,14 @@
-"""The images of a folder by name."""
+"""The images of a folder by name, and a few of many."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from voxloom.errors import MissingDataError
 from voxloom.sources.images import list_images, stem_of
 
-__all__ = ["images_by_name"]
+__all__ = ["evenly", "images_by_name"]
 
 
 def images_by_name(folder: str | Path) -> dict[str, Path]:
@@ -53,3 +54,16 @@ def _images(folder: Path) -> list[Path]:
         return list_images(folder)
     except MissingDataError:
         return []
+
+
+def evenly(names: Sequence[str], most: int) -> list[str]:
+    """Return at most so many of the names, evenly chosen and in their order.
+
+    Examples
+    --------
+    >>> evenly("abcdefg", 3), evenly("ab", 3)
+    (['a', 'd', 'g'], ['a', 'b'])
+    """
+    if len(names) <= most:
+        return list(names)
+    return [names[round(i * (len(names) - 1) / (most - 1))] for i in range(most)]

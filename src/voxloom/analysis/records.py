@@ -9,11 +9,13 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from voxloom.analysis.listing import images_by_name
+from voxloom.analysis.summary import METRICS
 from voxloom.errors import MissingDataError
 
 __all__ = ["EvaluationRecord", "PredictionRecord", "RunRecord"]
@@ -36,6 +38,11 @@ class RunRecord:
         The reports of ``metrics.jsonl`` that can be read.
     remarks
         What is missing, in sentences.
+    split
+        Keys of the samples of each part, from ``split.json``; empty where it is missing, or says it in
+        another way, as that of volumes does.
+    skipped
+        Number of samples that were left out.
     """
 
     folder: Path
@@ -43,6 +50,8 @@ class RunRecord:
     config: Mapping[str, Any]
     rows: tuple[Mapping[str, Any], ...]
     remarks: tuple[str, ...]
+    split: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    skipped: int = 0
 
     @classmethod
     def read(cls, folder: str | Path) -> RunRecord:
@@ -65,7 +74,20 @@ class RunRecord:
         rows = _rows(folder / names[2], remarks)
         if rows and not any(row.get("split") == "validation" for row in rows):
             remarks.append("The run has not validated yet.")
-        return cls(folder, facts, config, rows, tuple(remarks))
+        split = _keys(_json(folder / "split.json", []))
+        return cls(
+            folder, facts, config, rows, tuple(remarks), split, len(_json(folder / "skipped.json", []))
+        )
+
+    @property
+    def name(self) -> str:
+        """Name of the run's folder."""
+        return self.folder.resolve().name
+
+    @property
+    def status(self) -> str:
+        """What the run says of itself: finished, interrupted, failed, running, or unknown."""
+        return str(self.facts.get("status", "unknown"))
 
     @property
     def task(self) -> str:
@@ -126,6 +148,11 @@ class PredictionRecord:
         """The names of the predictions."""
         return list(self.images.get("prediction", {}))
 
+    @property
+    def truth(self) -> Mapping[str, Path]:
+        """What predictions are compared with: targets, or the originals of a reconstruction."""
+        return self.images.get("target") or self.images.get("original") or {}
+
     def row(self, name: str) -> list[tuple[str, Path]]:
         """Return role and file of what is shown side by side: condition, target, prediction."""
         return [(r, self.images[r][name]) for r in _ROLES[:4] if name in self.images.get(r, {})]
@@ -170,6 +197,13 @@ class EvaluationRecord:
         summary = _json(folder / "summary.json", remarks)
         return cls(folder, summary, _values(folder / "per_image.csv", remarks), tuple(remarks))
 
+    @property
+    def measured(self) -> Path | None:
+        """The folder of predictions that was measured, as the evaluation names it."""
+        folders = self.summary.get("folders")
+        named = folders.get("prediction") if isinstance(folders, dict) else None
+        return Path(named) if isinstance(named, str) else None
+
 
 def _images(folder: Path) -> dict[str, Path]:
     try:
@@ -187,7 +221,18 @@ def _json(path: Path, remarks: list[str]) -> dict[str, Any]:
     except ValueError:
         remarks.append(f"{path.name} cannot be read as JSON.")
         return {}
-    return value if isinstance(value, dict) else {}
+    except OSError as error:
+        remarks.append(f"{path.name} cannot be read: {error.strerror}.")
+        return {}
+    if not isinstance(value, dict):
+        remarks.append(f"{path.name} holds no entries, as if it were another file.")
+        return {}
+    return value
+
+
+def _keys(split: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
+    parts = {name: split.get(name) for name in ("train", "validation", "test")}
+    return {name: tuple(map(str, keys)) for name, keys in parts.items() if isinstance(keys, list)}
 
 
 def _rows(path: Path, remarks: list[str]) -> tuple[dict[str, Any], ...]:
@@ -195,7 +240,12 @@ def _rows(path: Path, remarks: list[str]) -> tuple[dict[str, Any], ...]:
         remarks.append(f"There is no {path.name}: the run has reported nothing yet.")
         return ()
     rows, broken = [], 0
-    for line in filter(str.strip, path.read_text(encoding="utf-8", errors="replace").splitlines()):
+    try:
+        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError as error:
+        remarks.append(f"{path.name} cannot be read: {error.strerror}.")
+        return ()
+    for line in filter(str.strip, lines):
         try:
             row = json.loads(line)
         except ValueError:
@@ -213,15 +263,19 @@ def _values(path: Path, remarks: list[str]) -> dict[str, dict[str, float]]:
     if not path.is_file():
         remarks.append(f"There is no {path.name}: the images are shown in the order of their names.")
         return {}
-    with path.open(newline="", encoding="utf-8") as file:
+    with path.open(newline="", encoding="utf-8", errors="replace") as file:
         rows = [
             row
             for row in csv.DictReader(file)
-            if row.get("method") == "prediction" and not row.get("failure")
+            if row.get("method") == "prediction" and row.get("name") and not row.get("failure")
         ]
     return {row["name"]: _numbers(row) for row in rows}
 
 
 def _numbers(row: Mapping[str, str]) -> dict[str, float]:
-    skipped = ("method", "name", "failure")
-    return {name: float(value) for name, value in row.items() if name not in skipped and value}
+    """Return the metrics of a line; what is no number, as in a line that was cut short, is left out."""
+    numbers = {}
+    for name in METRICS:
+        with suppress(TypeError, ValueError, KeyError):
+            numbers[name] = float(row[name])
+    return numbers

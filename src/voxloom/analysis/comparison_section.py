@@ -1,0 +1,189 @@
+"""Runs side by side on the page: curves over each other, values, and what differs."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from itertools import combinations
+from typing import Any
+
+from voxloom.analysis.comparison import (
+    SCORES,
+    Family,
+    Reached,
+    config_differences,
+    families,
+    higher_is_better,
+    reached,
+    sharing,
+)
+from voxloom.analysis.figures import run_curves
+from voxloom.analysis.markup import Markup, element, joined
+from voxloom.analysis.records import RunRecord
+from voxloom.analysis.tables import amount, duration, entries, remark, text_of
+
+__all__ = ["comparison_section"]
+
+
+def comparison_section(runs: Mapping[str, RunRecord]) -> Markup:
+    """Return a card for each group of runs that can be compared; nothing where there is none.
+
+    Parameters
+    ----------
+    runs
+        Run by the name that the reader sees, in order.
+    """
+    groups = families(runs)
+    if not groups:
+        return Markup()
+    return joined(element("h2", "Runs compared", id="compared"), *map(_card, groups))
+
+
+def _card(family: Family) -> Markup:
+    only = SCORES if family.is_mixed else None
+    curves = run_curves({name: run.rows for name, run in family.runs.items()}, only=only)
+    mixed = "The losses of different tasks are not comparable, so only shared scores are drawn."
+    return element(
+        "section",
+        element("h3", f"{family.title}: {', '.join(family.runs)}"),
+        element("p", mixed, class_="faint") if family.is_mixed else None,
+        Markup(curves) if curves else element("p", "No value was reported by two of them.", class_="faint"),
+        _values(family),
+        *_differences(family),
+        *_data(family),
+        class_="card",
+    )
+
+
+def _values(family: Family) -> Markup:
+    found = {name: reached(run) for name, run in family.runs.items()}
+    terms = dict.fromkeys(term for values in found.values() for term in values)
+    if family.is_mixed:
+        terms = {term: None for term in terms if term in SCORES}
+    rows = [
+        ("status", [run.status for run in family.runs.values()]),
+        ("step", [_step(run) for run in family.runs.values()]),
+        ("training time", [_seconds(run) for run in family.runs.values()]),
+        ("device", [str(run.facts.get("device", "-")) for run in family.runs.values()]),
+    ]
+    versions = config_differences([{"versions": run.facts.get("versions")} for run in family.runs.values()])
+    rows += [(key.replace("versions.", ""), list(map(text_of, values))) for key, values in versions.items()]
+    body = [
+        element("tr", element("th", name), *(element("td", cell) for cell in cells)) for name, cells in rows
+    ]
+    body += [_term(term, [values.get(term) for values in found.values()]) for term in terms]
+    head = element("tr", element("th", "Last, and best"), *(element("th", name) for name in family.runs))
+    return element("div", element("table", element("thead", head), element("tbody", *body)), class_="scroll")
+
+
+def _term(term: str, values: Sequence[Reached | None]) -> Markup:
+    direction = higher_is_better(term)
+    bests = [value.best for value in values if value is not None and not math.isnan(value.best)]
+    top = None if len(bests) < 2 or direction is None else (max if direction else min)(bests)
+    arrow = {True: " ↑", False: " ↓", None: ""}[direction]
+    head = element("th", term.replace("_", " "), element("span", arrow, class_="faint") if arrow else None)
+    return element("tr", head, *(_cell(value, top) for value in values))
+
+
+def _cell(value: Reached | None, top: float | None) -> Markup:
+    if value is None:
+        return element("td", "-")
+    if math.isnan(value.best):
+        return element("td", f"{value.last:.4g}")
+    style = "best" if value.best == top else "mean"
+    best = element("span", f"{value.best:.4g}", class_=style)
+    return element(
+        "td", f"{value.last:.4g}, best ", best, element("span", f" at {value.step:,}", class_="faint")
+    )
+
+
+def _step(run: RunRecord) -> str:
+    steps = [row["step"] for row in run.rows if isinstance(row.get("step"), int)]
+    total = run.facts.get("total_steps")
+    last = max(steps, default=0)
+    return f"{last:,} of {total:,}" if isinstance(total, int) else f"{last:,}"
+
+
+def _seconds(run: RunRecord) -> str:
+    seconds = run.facts.get("seconds")
+    return duration(seconds) if isinstance(seconds, int | float) else "-"
+
+
+def _differences(family: Family) -> list[Markup]:
+    """Return the keys that differ: those that all have first, those of one task alone folded away."""
+    title = element("h4", "Configuration: what differs")
+    unread = [name for name, run in family.runs.items() if not run.config]
+    told = [remark(f"The configuration of {name} is not known.") for name in unread]
+    known = {name: run for name, run in family.runs.items() if run.config}
+    differing = config_differences([run.config for run in known.values()])
+    if len(known) < 2:
+        return [title, *told]
+    if not differing:
+        return [title, *told, element("p", "Nothing but where they lie.", class_="faint")]
+    shared = {
+        key: values for key, values in differing.items() if all(_has(run, key) for run in known.values())
+    }
+    alone = {key: values for key, values in differing.items() if key not in shared}
+    parts = [_keys_table(list(known), shared)] if shared else []
+    if alone:
+        said = f"{amount(len(alone), 'key')} that not all of them have"
+        parts.append(element("details", element("summary", said), _keys_table(list(known), alone)))
+    return [title, *told, *parts]
+
+
+def _has(run: RunRecord, key: str) -> bool:
+    place: Any = run.config
+    for part in key.split("."):
+        if not isinstance(place, Mapping) or part not in place:
+            return False
+        place = place[part]
+    return True
+
+
+def _keys_table(names: Sequence[str], rows: Mapping[str, Sequence[Any]]) -> Markup:
+    head = element("tr", element("th", "Key"), *(element("th", name) for name in names))
+    body = [
+        element("tr", element("th", key), *(element("td", text_of(value)) for value in values))
+        for key, values in rows.items()
+    ]
+    table = element("table", element("thead", head), element("tbody", *body), class_="keys")
+    return element("div", table, class_="scroll")
+
+
+def _data(family: Family) -> list[Markup]:
+    head = element("tr", *(element("th", text) for text in ("Run", "Training", "Validation", "Left out")))
+    body = [
+        element("tr", element("th", name), *(element("td", text) for text in _counts(run)))
+        for name, run in family.runs.items()
+    ]
+    table = element("div", element("table", element("thead", head), element("tbody", *body)), class_="scroll")
+    return [element("h4", "Data and split"), table, *map(_shared, combinations(family.runs.items(), 2))]
+
+
+def _counts(run: RunRecord) -> list[str]:
+    samples = entries(run.facts.get("samples"))
+    told = [
+        samples.get(part, len(run.split[part]) if part in run.split else None)
+        for part in ("train", "validation")
+    ]
+    return [*map(text_of, told), text_of(run.skipped)]
+
+
+def _shared(pair: tuple[tuple[str, RunRecord], tuple[str, RunRecord]]) -> Markup:
+    (first, a), (second, b) = pair
+    found = sharing(a, b)
+    if found is None:
+        return element("p", f"{first} and {second}: their splits cannot be compared by keys.", class_="faint")
+    if found.leaked:
+        return remark(
+            f"{first} and {second}: {amount(found.leaked, 'sample')} that one trains on is validated by the "
+            "other. Compare them on images that neither has seen."
+        )
+    if found.validation == found.either:
+        return element(
+            "p", f"{first} and {second} validate the same {amount(found.either, 'sample')}.", class_="faint"
+        )
+    return remark(
+        f"{first} and {second} share {found.validation} of {amount(found.either, 'validation sample')}: "
+        "the means of their validations are over different samples."
+    )

@@ -9,12 +9,12 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from voxloom.analysis.looking.sheet import contact_sheet
     from voxloom.jobs.conversion import ConvertOptions, convert_data
     from voxloom.jobs.encoding import EncodeOptions, encode, encoded_source
     from voxloom.jobs.inspection import inspect
     from voxloom.jobs.packing import PackOptions, pack
     from voxloom.jobs.prediction import PredictOptions, predict
-    from voxloom.jobs.preview import contact_sheet
     from voxloom.jobs.training import train
 
 _HOME = {
@@ -22,7 +22,7 @@ _HOME = {
     "EncodeOptions": "voxloom.jobs.encoding",
     "PackOptions": "voxloom.jobs.packing",
     "PredictOptions": "voxloom.jobs.prediction",
-    "contact_sheet": "voxloom.jobs.preview",
+    "contact_sheet": "voxloom.analysis.looking.sheet",
     "convert_data": "voxloom.jobs.conversion",
     "encode": "voxloom.jobs.encoding",
     "encoded_source": "voxloom.jobs.encoding",

@@ -8,10 +8,10 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from voxloom.amounts import size_of_cell
+from voxloom.analysis.looking.sheet import evenly_spread
 from voxloom.conversion import convert
 from voxloom.formats import FORMATS
 from voxloom.formats.store import Store
-from voxloom.jobs.preview import evenly_spread
 from voxloom.jobs.reading import SourceOptions, open_named
 from voxloom.loading.bench import Bench, BenchSettings, bench
 from voxloom.source import Source, Subset

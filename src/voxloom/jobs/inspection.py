@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 
 from voxloom.amounts import size_of_cell
+from voxloom.analysis.looking.sheet import evenly_spread
 from voxloom.component import Component
 from voxloom.errors import ConfigError, DataError
 from voxloom.formats import Manifest
 from voxloom.formats.encoding import cell_array, header
 from voxloom.formats.store import Store
-from voxloom.jobs.preview import evenly_spread
 from voxloom.sample import Array, Cell, Field
 from voxloom.source import Source
 from voxloom.sources import FieldStatistics

@@ -192,7 +192,8 @@ def _smooth(plane: Plane) -> Plane:
     padded = np.pad(plane.astype(np.float64), 3, mode="edge")[:-1, :-1]
     sums = padded.cumsum(0).cumsum(1)
     box = sums[5:, 5:] - sums[:-5, 5:] - sums[5:, :-5] + sums[:-5, :-5]
-    return (box / 25).astype(np.float32)
+    smooth: Plane = (box / 25).astype(np.float32)
+    return smooth
 
 
 def _correlation(a: Plane, b: Plane) -> float:

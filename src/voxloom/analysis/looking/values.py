@@ -27,7 +27,7 @@ def check_values(field: Field, seen: Sequence[Seen]) -> list[Finding]:
     Examples
     --------
     >>> field = Field(name="image", axes="yx")
-    >>> arrays = {"a": np.zeros((4, 4)), "b": np.linspace(0, 1, 24).reshape(4, 6) ** 2}
+    >>> arrays = {"a": np.zeros((4, 4)), "b": np.linspace(0, 1, 24).reshape(4, 6) ** 2 * 0.9}
     >>> [each.name for each in check_values(field, [Seen.of(k, v, field) for k, v in arrays.items()])]
     ['sizes', 'constant']
     """

@@ -1,8 +1,9 @@
 import numpy as np
 import pytest
 
+from voxloom.analysis.looking.drawing import colour_of_id
+from voxloom.analysis.looking.sheet import contact_sheet, evenly_spread
 from voxloom.errors import SchemaError, UnreadableImageError
-from voxloom.jobs.preview import contact_sheet, evenly_spread
 from voxloom.sample import Field, Sample, Schema
 from voxloom.source import Source
 
@@ -77,10 +78,10 @@ def test_a_class_of_a_mask_has_one_colour_in_all_samples():
     masks[0][:2], masks[1][:] = 3, 3
     grey = np.full((4, 4), 77, np.uint8)
     sheet = contact_sheet(Made(fields, [{"image": grey, "mask": mask} for mask in masks]), size=40)
-    assert drawn(sheet, (77, 77, 77)) == 2 * 1600
-    counts = np.unique(sheet.reshape(-1, 3), axis=0, return_counts=True)[1]
-    assert 800 + 1600 in counts.tolist()
-    assert drawn(sheet, (0, 0, 0)) == 800
+    tinted = tuple(round((77 + channel) / 2) for channel in colour_of_id(3))
+    assert drawn(sheet, (77, 77, 77)) == 2 * 1600 + 800
+    assert drawn(sheet, tinted) == 800 + 1600
+    assert drawn(sheet, colour_of_id(3)) == 12 * 12  # in the legend
 
 
 def test_what_stands_below(monkeypatch):
@@ -89,7 +90,9 @@ def test_what_stands_below(monkeypatch):
     grey = np.zeros((4, 4), np.uint8)
     arrays = [{"image": grey, "label": np.array(i), "age": np.array(40 + i / 3)} for i in (0, 1, 7)]
     lines = []
-    monkeypatch.setattr("voxloom.jobs.preview._shortened", lambda text, *_: lines.append(text) or text)
+    monkeypatch.setattr(
+        "voxloom.analysis.looking.sheet._shortened", lambda text, *_: lines.append(text) or text
+    )
     contact_sheet(Made(fields, arrays))
     assert lines == [
         "s/0.png",

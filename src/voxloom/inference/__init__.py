@@ -9,7 +9,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from voxloom.inference.encode import LatentCache, PickVariant, latent_scale, weights_digest
-from voxloom.inference.encoding import EncodedImages, GreyImages, ImageEncoder
+from voxloom.inference.encoding import EncodedImages
+from voxloom.inference.grey_images import GreyImages
+from voxloom.inference.image_encoder import ImageEncoder
 from voxloom.inference.latent_space import LatentSpace, Translation
 from voxloom.inference.predictor import Predictor, make_output
 from voxloom.inference.trained import Trained, is_exported

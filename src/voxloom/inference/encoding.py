@@ -4,186 +4,31 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
+from itertools import count
 from threading import Lock
 from typing import Any, cast
 
 import numpy as np
-import torch
 
 from voxloom.conversion.plan import Provenance
-from voxloom.errors import CheckpointError, DataError, LoadingError, SchemaError
-from voxloom.formats.encoding import cell_array
-from voxloom.inference.encode import weights_digest
+from voxloom.errors import DataError, SchemaError
+from voxloom.inference.grey_images import GreyImages
+from voxloom.inference.image_encoder import ImageEncoder
 from voxloom.inference.origin import origin_of
-from voxloom.inference.trained import Trained
 from voxloom.loading import Batch, Loader, Order
 from voxloom.loading.batch import collate
-from voxloom.models import Autoencoder
 from voxloom.sample import Array, Cell, Field, Sample, Schema
 from voxloom.source import Source, Subset
-from voxloom.sources import ReadPolicy
-from voxloom.sources.images import read_cell
-from voxloom.transforms import Preparation
 
-__all__ = ["EncodedImages", "GreyImages", "ImageEncoder", "patch_size"]
+__all__ = ["EncodedImages"]
 
-FORMAT_VERSION = 1
-"""Counts changes of how latents come about, so that older ones are not taken for them."""
-
-_SECTIONS = {"vae": "autoencoder_train", "ldm": "diffusion_train"}
 _CARRIED = ("class", "attribute", "text")
 
 _Encoded = Mapping[str, Array] | DataError | SchemaError
 """The latents of one sample, or why there are none."""
-
-
-class GreyImages(Source):
-    """The image fields of a source with one channel, as `voxloom.sources.read_image` reads files.
-
-    Parameters
-    ----------
-    source
-        What has them: files, arrays of a store, slices of a volume.
-    policy
-        What to do with colour, several pages, NaN and blank images.
-
-    Raises
-    ------
-    SchemaError
-        If the source has no field of images.
-
-    Examples
-    --------
-    >>> from tempfile import mkdtemp
-    >>> from PIL import Image
-    >>> from voxloom.sources.files import flat_folder
-    >>> folder = mkdtemp()
-    >>> Image.new("L", (5, 4)).save(f"{folder}/a.png")
-    >>> GreyImages(flat_folder(folder))[0]["image"].shape
-    (1, 4, 5)
-    """
-
-    def __init__(self, source: Source, policy: ReadPolicy | None = None) -> None:
-        self.policy = policy or ReadPolicy()
-        self._given = [field for field in source.schema.values() if field.kind == "image"]
-        if not self._given:
-            told = ", ".join(f"{field.name} ({field.kind})" for field in source.schema.values())
-            raise SchemaError(f"{source!r} has no field of images, but {told}. Expected images to encode.")
-        self.source = source.select(*(field.name for field in self._given))
-        self._schema = Schema(Field(name=field.name) for field in self._given)
-
-    def __repr__(self) -> str:
-        return f"images of {self.source!r}"
-
-    @property
-    def schema(self) -> Schema:
-        """The image fields: float32, axes cyx with one channel, of any size."""
-        return self._schema
-
-    @property
-    def keys(self) -> Sequence[str]:
-        """The keys of the source."""
-        return self.source.keys
-
-    def read(self, index: int) -> Sample:
-        """Return the images of one sample in the units of their files.
-
-        Raises
-        ------
-        DataError
-            If one cannot be read, or the policy refuses it.
-        """
-        key, cells = self.source.keys[index], self.source.cells(index)
-        arrays = {field.name: self._image(cells[field.name], field, key) for field in self._given}
-        return Sample(key, self._schema, arrays)
-
-    def _image(self, cell: Cell, field: Field, key: str) -> Array:
-        if isinstance(cell, np.ndarray):  # a plane of a volume has an axis for each of y, x and z, or c
-            cell = cell_array(cell, field, name=key)
-        return read_cell(cell, self.policy, name=key, axes=field.axes).astype(np.float32, copy=False)
-
-
-@dataclass(frozen=True)
-class ImageEncoder:
-    """What a checkpoint does to an image before its decoder: resize, normalise, encode.
-
-    Attributes
-    ----------
-    autoencoder
-        The network, on its device.
-    preparation
-        Resizing and normalisation, as in training.
-    size
-        Height and width that the network works at.
-    policy
-        What the training did with colour, several pages, NaN and blank images.
-    """
-
-    autoencoder: Autoencoder
-    preparation: Preparation
-    size: tuple[int, int]
-    policy: ReadPolicy
-
-    @classmethod
-    def of(cls, trained: Trained) -> ImageEncoder:
-        """Take the autoencoder of a checkpoint, of a VAE's run or of a latent model's.
-
-        Raises
-        ------
-        CheckpointError
-            When it has none, or one of volumes or of several channels.
-        """
-        autoencoder = trained.models.get("autoencoder")
-        if not isinstance(autoencoder, Autoencoder):
-            raise CheckpointError(
-                f"{trained.path} is a checkpoint of task {trained.task!r}, which has no autoencoder: "
-                "expected one of `voxloom train vae` or `voxloom train ldm`."
-            )
-        size, config = patch_size(trained), autoencoder.config
-        if config.spatial_dims != 2 or len(size) != 2:
-            raise CheckpointError(
-                f"{trained.path} has an autoencoder of volumes (patches of {' x '.join(map(str, size))}): "
-                "expected one of images. Train one with patch_size of two numbers."
-            )
-        if config.in_channels != 1:
-            raise CheckpointError(
-                f"{trained.path} has an autoencoder of {config.in_channels} channels: expected 1."
-            )
-        autoencoder.check_size(*size)
-        preparation = Preparation.model_validate(trained.config.get("preparation", {}))
-        policy = ReadPolicy.model_validate(trained.config.get("read", {}))
-        return cls(autoencoder, preparation, (size[0], size[1]), policy)
-
-    @property
-    def device(self) -> torch.device:
-        """Where it computes."""
-        return next(self.autoencoder.parameters()).device
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """Shape (C, h, w) of a latent."""
-        return self.autoencoder.config.latent_shape(*self.size)
-
-    @torch.no_grad()
-    def __call__(self, image_BCHW: torch.Tensor) -> tuple[Array, Array]:
-        """Return mean and standard deviation of the posterior of prepared images, float32 (B, C, h, w)."""
-        mu, logvar = self.autoencoder.encode(image_BCHW.to(self.device))
-        return mu.cpu().numpy(), (0.5 * logvar).exp().cpu().numpy()
-
-    @cached_property
-    def facts(self) -> dict[str, Any]:
-        """All that decides what it makes of an image, as plain values."""
-        return {
-            "format": FORMAT_VERSION,
-            "weights": weights_digest(self.autoencoder),
-            "autoencoder": self.autoencoder.config.model_dump(mode="json"),
-            "preparation": self.preparation.model_dump(mode="json"),
-            "size": list(self.size),
-            "read": self.policy.model_dump(mode="json"),
-        }
 
 
 class EncodedImages(Source):
@@ -315,15 +160,13 @@ class EncodedImages(Source):
             self.close()
             self._stream = _Stream(self, number)
         try:
-            batch = self._stream.take()
-        except LoadingError:
-            raise
+            return self._stream.take()
         except (DataError, SchemaError):
             self.close()
             return self._apart(number)
-        return self._encoded_batch(batch, [number * self.batch_size + i for i in range(len(batch))])
 
-    def _encoded_batch(self, batch: Batch, indices: Sequence[int]) -> dict[int, _Encoded]:
+    def encoded(self, batch: Batch, indices: Iterable[int]) -> dict[int, _Encoded]:
+        """Return the latents of prepared images, by the index of their sample."""
         arrays: dict[str, Array] = {}
         for name in self._images.schema:
             arrays[f"{name}_mu"], arrays[f"{name}_sigma"] = self.encoder(batch[name])
@@ -335,13 +178,12 @@ class EncodedImages(Source):
         good: dict[int, Sample] = {}
         for index in range(start, min(start + self.batch_size, len(self))):
             try:
-                good[index] = self.prepared(self._images[index])
+                good[index] = self._prepared(self._images[index])
             except (DataError, SchemaError) as error:
                 found[index] = error
-        return found | (self._encoded_batch(collate(list(good.values())), list(good)) if good else {})
+        return found | (self.encoded(collate(list(good.values())), good) if good else {})
 
-    def prepared(self, sample: Sample) -> Sample:
-        """Return a sample of images resized and normalised."""
+    def _prepared(self, sample: Sample) -> Sample:
         transform = self.encoder.preparation.transform(self.encoder.size)
         return transform(sample, cast(np.random.Generator, None))  # all of it is deterministic
 
@@ -363,25 +205,27 @@ class EncodedImages(Source):
 
 
 class _Stream:
-    """The batches from one on, read ahead."""
+    """The batches from one on, each encoded while the one before it is written."""
 
     def __init__(self, images: EncodedImages, number: int) -> None:
-        self.number = number
+        self.number, self._images = number, images
         self._loader = images.batches_from(number)
-        self._batches: Iterator[Batch] = iter(self._loader)
+        self._batches = zip(self._loader, count(number * images.batch_size, images.batch_size), strict=False)
+        self._pool = ThreadPoolExecutor(1, "voxloom-encoding")
+        self._next = self._pool.submit(self._encode)
 
-    def take(self) -> Batch:
+    def take(self) -> dict[int, _Encoded]:
         """Return the next batch."""
-        batch = next(self._batches)
+        found, self._next = self._next, self._pool.submit(self._encode)
         self.number += 1
-        return batch
+        return found.result()
+
+    def _encode(self) -> dict[int, _Encoded]:
+        for batch, start in self._batches:
+            return self._images.encoded(batch, range(start, start + len(batch)))
+        return {}
 
     def close(self) -> None:
-        """End what reads ahead."""
+        """End what works ahead."""
+        self._pool.shutdown(cancel_futures=True)
         self._loader.close()
-
-
-def patch_size(trained: Trained) -> tuple[int, ...]:
-    """Return the size that the networks of a checkpoint work at: height and width, in 3D depth first."""
-    section = _SECTIONS.get(trained.task, f"{trained.task}_train")
-    return tuple(int(extent) for extent in trained.config[section]["patch_size"])

@@ -12,7 +12,7 @@ import torch
 
 from voxloom.errors import CheckpointError, SchemaError
 from voxloom.inference.encode import weights_digest
-from voxloom.inference.encoding import ImageEncoder, patch_size
+from voxloom.inference.image_encoder import ImageEncoder, patch_size
 from voxloom.inference.trained import Trained
 from voxloom.inference.translators import TRANSLATORS
 from voxloom.models import Autoencoder

@@ -20,12 +20,12 @@ from voxloom.formats.manifest import JOURNAL, MANIFEST, SHARDS
 from voxloom.formats.opened import check_size
 from voxloom.formats.store import Store
 from voxloom.inference import EncodedImages, GreyImages, ImageEncoder, Trained
+from voxloom.inference.grey_images import KeyedImages
 from voxloom.jobs.conversion import progress_of
 from voxloom.jobs.device import device_of
 from voxloom.jobs.reading import SourceOptions, near_name, open_named
 from voxloom.jobs.stopping import interrupted_by_sigterm
 from voxloom.ranks import Rank
-from voxloom.sample import Sample, Schema
 from voxloom.source import Source
 from voxloom.sources import ReadPolicy
 
@@ -259,44 +259,7 @@ def encoded_source(store: Store) -> Source | None:
         logger.info("%s does not say which images it was made of.", store.path)
         return None
     try:
-        return _Again(GreyImages(open_named(path, options), policy), store.keys)
+        return KeyedImages(GreyImages(open_named(path, options), policy), store.keys)
     except VoxloomError as error:
         logger.info("the images that %s was made of cannot be opened any more: %s", store.path, error)
         return None
-
-
-class _Again(Source):
-    """Images in the order of the latents that were made of them; some may be gone."""
-
-    def __init__(self, source: GreyImages, keys: Sequence[str]) -> None:
-        self.source, self._keys = source, keys
-        self._rows = {key: row for row, key in enumerate(source.keys)}
-
-    def __repr__(self) -> str:
-        return repr(self.source)
-
-    @property
-    def schema(self) -> Schema:
-        """The fields of images."""
-        return self.source.schema
-
-    @property
-    def keys(self) -> Sequence[str]:
-        """The keys of the latents."""
-        return self._keys
-
-    def read(self, index: int) -> Sample:
-        """Return the images of a sample.
-
-        Raises
-        ------
-        MissingDataError
-            When they are gone.
-        """
-        if (row := self._rows.get(self._keys[index])) is None:
-            raise MissingDataError(f"{self._keys[index]}: no such image any more in {self.source!r}.")
-        return self.source.read(row)
-
-    def select(self, *names: str) -> Source:
-        """Return some of the images of each sample."""
-        return _Again(GreyImages(self.source.source.select(*names), self.source.policy), self._keys)

@@ -22,6 +22,7 @@ COMMANDS = {
     "demo": ("voxloom.cli.demo:command", "Run the whole way on shipped images, in minutes."),
     "encode": ("voxloom.cli.encode:command", "Encode images with a VAE into a store of latents."),
     "evaluate": ("voxloom.cli.evaluate:command", "Measure predictions against targets."),
+    "explore": ("voxloom.cli.explore:command", "Explore latents on a page in the browser."),
     "export": ("voxloom.cli.export:command", "Write a checkpoint's weights as safetensors."),
     "init": ("voxloom.cli.init:command", "Write the shipped configurations into a folder."),
     "inspect": ("voxloom.cli.inspect:command", "Say what a store, a folder of images or a volume holds."),

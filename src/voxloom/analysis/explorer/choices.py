@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from voxloom.errors import ConfigError, UnknownNameError
 from voxloom.registry import did_you_mean
 
-__all__ = ["FieldChoice", "Slider", "methods_of", "settled"]
+__all__ = ["FieldChoice", "Slider", "begun", "methods_of", "settled"]
 
 _TOLERANCE = 1e-9
 
@@ -68,6 +68,12 @@ class Slider:
         steps = round((value - self.low) / self.step)
         return round(min(self.low + steps * self.step, self.high), 6)
 
+    def begun(self, parameters: Mapping[str, float]) -> Slider:
+        """Return the slider with another default, where one is given: the nearest that it can take."""
+        if self.name not in parameters:
+            return self
+        return replace(self, default=self.nearest(min(max(parameters[self.name], self.low), self.high)))
+
 
 def methods_of(count: int) -> Mapping[str, tuple[Slider, ...]]:
     """Return the sliders of each method for a number of points: no neighbour beyond the last one.
@@ -92,6 +98,31 @@ def methods_of(count: int) -> Mapping[str, tuple[Slider, ...]]:
             Slider("perplexity", "Perplexity", least, perplexity, 1, min(30, perplexity)),
         ),
     }  # fmt: skip
+
+
+def begun(
+    methods: Mapping[str, tuple[Slider, ...]], first: str, parameters: Mapping[str, float]
+) -> Mapping[str, tuple[Slider, ...]]:
+    """Return methods with one put first, and with sliders that begin elsewhere, within their ends.
+
+    Raises
+    ------
+    UnknownNameError
+        When there is no such method or parameter.
+
+    Examples
+    --------
+    >>> changed = begun(methods_of(100), "umap", {"n_neighbors": 1000})
+    >>> list(changed), changed["umap"][0].default
+    (['umap', 'pca', 'tsne'], 99)
+    """
+    known = [slider.name for sliders in methods.values() for slider in sliders]
+    for name in parameters:
+        if name not in known:
+            raise UnknownNameError(f"parameter {name!r}: expected one of {', '.join(known)}.")
+    _ = settled(methods, first, {})
+    names = [first, *(name for name in methods if name != first)]
+    return {name: tuple(slider.begun(parameters) for slider in methods[name]) for name in names}
 
 
 def settled(

@@ -18,7 +18,7 @@ from voxloom.analysis.explorer.checkpoint import (
     Translator,
     line_pictures,
 )
-from voxloom.analysis.explorer.choices import FieldChoice, Slider, methods_of, settled
+from voxloom.analysis.explorer.choices import FieldChoice, Slider, begun, methods_of, settled
 from voxloom.analysis.explorer.gallery import THUMBNAIL, Facts, Gallery
 from voxloom.analysis.explorer.images import Images
 from voxloom.analysis.explorer.labelling import Labelling, Labels
@@ -54,6 +54,10 @@ class SessionOptions:
         As `voxloom.analysis.latents.project` takes it.
     seed
         Of projections and translations.
+    method
+        The one that the page begins with: the first of `Session.methods`.
+    parameters
+        Where sliders begin, of any method.
     labels
         Further fields to colour by: name -> what `Points.labels` takes, for instance
         ``{"patient": "key:_([0-9]+)$"}``.
@@ -64,6 +68,8 @@ class SessionOptions:
     title: str = "latents"
     fit: str = "joint"
     seed: int = 42
+    method: str = "pca"
+    parameters: Mapping[str, float] = field(default_factory=dict)
     labels: Mapping[str, str] = field(default_factory=dict)
     notices: tuple[str, ...] = ()
 
@@ -118,7 +124,9 @@ class Session:
         self.points, self.options = points, options or SessionOptions()
         self.version = secrets.token_hex(6)
         """Another one in each session: in the address of a picture it lets the browser keep that."""
-        self.methods: Mapping[str, tuple[Slider, ...]] = methods_of(len(points))
+        self.methods: Mapping[str, tuple[Slider, ...]] = begun(
+            methods_of(len(points)), self.options.method, self.options.parameters
+        )
         images = images or Images(points, {})
         self._gallery, self._labelling = Gallery(images), Labelling(points, self.options.labels)
         self._decoder = decoder

@@ -39,7 +39,8 @@ _STYLE = (
     f"@media print{{.vx{{--ink:#18181b;--faint:#52525b;--line:#d4d4d8;{_variables(_LIGHT)}}}}}"
     ".vx .name{fill:var(--ink);font-weight:600;font-size:13px}"
     ".vx .note{fill:var(--faint);font-weight:400}"
-    ".vx .grid{stroke:var(--line)}.vx .ideal{stroke:var(--faint);stroke-dasharray:3 4;stroke-width:1.4}"
+    ".vx .grid{stroke:var(--line);stroke-width:1}"
+    ".vx .ideal{stroke:var(--faint);stroke-dasharray:3 4;stroke-width:1.4}"
     ".vx path{fill:none;stroke-width:1.8;stroke-linejoin:round}"
     + "".join(
         f".vx path.c{i}{{stroke:var(--c{i})}}.vx .mark.c{i}{{fill:var(--c{i})}}" for i in range(len(_LIGHT))

@@ -180,11 +180,13 @@ def _pictures(name: str, predictions: PredictionRecord, drawn: _Drawn) -> list[M
     images = panel(row, window=drawn.window, difference=comparable)
     pictures = [shown(images, f"{name}: {', '.join(roles)}")]
     deviation = predictions.images.get("deviation", {}).get(name)
-    if deviation is not None and drawn.spread is not None:
-        title, spread = "deviation of samples", read_image(deviation)[0]
-        pictures.append(
-            shown(panel([(title, spread)], window=drawn.spread, difference=False), f"{name}: {title}")
-        )
+    if drawn.spread is not None:
+        title = "deviation of samples"
+        spread = np.zeros_like(row[0][1]) if deviation is None else read_image(deviation)[0]
+        beside = panel([(title, spread)], window=drawn.spread, difference=False)
+        # Without a deviation its place stays empty, so that the scale is that of the other results.
+        space = element("span", style=f"flex: 0 1 {beside.shape[1]}px")
+        pictures.append(space if deviation is None else shown(beside, f"{name}: {title}"))
     own = window_of(row[-2 if comparable else -1][1])
     return [element("div", *pictures, class_="pictures"), *_in_the_dark(own, drawn.window)]
 

@@ -22,6 +22,7 @@ _BOX = Box()
 _LEGEND = 28
 _MOST_POINTS = 240  # of a line; more are averaged in bins
 _MOST_DOTS = 40  # on a line of validations
+_FEW_DOTS = 12  # on a line of several runs
 _LETTER = 6.6  # pixels, about, of a letter of the legend
 
 
@@ -135,7 +136,7 @@ def _split_line(number: int, split: str, points: Points, x: Axis, y: Axis) -> st
 
 
 def _run_line(number: int, run: str, points: Points, x: Axis, y: Axis) -> str:  # noqa: ARG001 - a Drawer
-    return line(points, x, y, number, dots=len(points) == 1, dash=dash_of(number))
+    return line(points, x, y, number, dots=len(points) <= _FEW_DOTS, dash=dash_of(number))
 
 
 def _split_legend() -> str:

@@ -29,6 +29,7 @@ COMMANDS = {
     "pack": ("voxloom.cli.pack:command", "Copy the volumes of a split for training."),
     "predict": ("voxloom.cli.predict:command", "Reconstruct or translate images, or segment a volume."),
     "report": ("voxloom.cli.report:command", "Write one self-contained HTML report."),
+    "runs": ("voxloom.cli.runs:command", "List the runs below a folder."),
     "train": ("voxloom.cli.train:command", "Train a VAE, a latent model, a translator or a segmenter."),
     "verify": ("voxloom.cli.verify:command", "Check a store against its digests and its source."),
     "view": ("voxloom.cli.view:command", "Show volumes in neuroglancer, in the browser."),

@@ -17,6 +17,7 @@ from voxloom.ranks import Rank
 __all__ = ["cli", "main"]
 
 COMMANDS = {
+    "analyze": ("voxloom.cli.analyze:command", "Draw latents, and measure how their groups lie."),
     "bench": ("voxloom.cli.bench:command", "Time how fast images can be read, and what bounds it."),
     "convert": ("voxloom.cli.convert:command", "Bring images into a store of shards."),
     "demo": ("voxloom.cli.demo:command", "Run the whole way on shipped images, in minutes."),

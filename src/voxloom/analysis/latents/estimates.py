@@ -12,7 +12,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Estimate", "csv_text", "flat", "plain", "table_text"]
+from voxloom.analysis.summary import Bootstrap
+
+__all__ = ["Estimate", "csv_text", "flat", "mean_of", "plain", "table_text"]
 
 Values = npt.NDArray[np.float64]
 
@@ -65,6 +67,23 @@ def flat(row: Any) -> dict[str, Any]:
         if isinstance(value, Estimate):
             columns |= {f"{field.name}_low": value.low, f"{field.name}_high": value.high}
     return columns
+
+
+def mean_of(values: Values, units: Sequence[str], bootstrap: Bootstrap) -> Estimate:
+    """Return the mean of what is finite, its interval over the units; none of nothing.
+
+    Examples
+    --------
+    >>> mean_of(np.array([1.0, np.nan]), ["a", "b"], Bootstrap())
+    Estimate(value=1.0, low=nan, high=nan)
+    """
+    kept = np.flatnonzero(np.isfinite(values))
+    if not len(kept):
+        return Estimate()
+    by_unit = bootstrap.model_copy(update={"group": None})  # a unit is what is drawn already
+    return Estimate(
+        float(values[kept].mean()), *by_unit.interval(values[kept], [units[i] for i in kept.tolist()])
+    )
 
 
 def plain(value: Any) -> Any:

@@ -1,61 +1,49 @@
-"""Groups of points in numbers: how far apart, how wide, how mixed, and whether any was learnt by heart."""
+"""What is found of groups of points: rows of tables, and the files that hold them."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-from pydantic import Field
+from voxloom import __version__
+from voxloom.analysis.latents.estimates import Estimate, csv_text, plain, table_text
+from voxloom.analysis.latents.memorisation import MemorisationRow
+from voxloom.analysis.latents.neighbourhoods import ProjectionQuality
+from voxloom.analysis.latents.patients import PatientRow
+from voxloom.atomic import replacing, write_json
 
-from voxloom.analysis.latents.estimates import Estimate
-from voxloom.analysis.latents.points import Points
-from voxloom.analysis.summary import Bootstrap
-from voxloom.component import Component
+__all__ = ["GroupRow", "GroupStatistics", "PairRow"]
 
-__all__ = [
-    "GroupRow",
-    "GroupStatistics",
-    "MemorisationRow",
-    "PairRow",
-    "PatientRow",
-    "ProjectionQuality",
-    "StatisticsOptions",
-    "group_statistics",
-]
-
-
-class Placed(Protocol):
-    """What is asked of a projection: a `voxloom.analysis.latents.Projected`."""
-
-    @property
-    def coordinates(self) -> npt.NDArray[np.float32]:
-        """(N, dims), a row for each point."""
-
-
-class StatisticsOptions(Component):
-    """How the numbers of groups are found."""
-
-    bootstrap: Bootstrap = Bootstrap(resamples=1000)
-    """Confidence intervals. Its `group` finds the patient in the keys where no label is named for it."""
-    sample: int = Field(default=2000, ge=4)
-    """Most points that are compared each with each. Of more, this many are drawn, and it is said."""
-    neighbours: int = Field(default=15, ge=1)
-    """Neighbours of a point; fewer in small sets."""
-    permutations: int = Field(default=999, ge=99)
-    """How often the groups' labels are exchanged for the p-value of the MMD."""
-    groups: int = Field(default=100, ge=2)
-    """Most groups that are compared in pairs; of more, the largest."""
-    seed: int = 42
-    """Seed of the drawn points and of the permutations."""
+_SHOWN = 20  # rows of a table in a terminal; the files hold all
 
 
 @dataclass(frozen=True)
 class GroupRow:
-    """One group, a line of ``groups.csv``."""
+    """One group, a line of ``groups.csv``.
+
+    Attributes
+    ----------
+    group
+        The group.
+    points, patients
+        How many it has; None where no patient was named.
+    spread
+        Root of its total variance: how far a point typically lies from the centroid, in the unit of a
+        distance (`voxloom.analysis.latents.pairs.Compared.spreads`).
+    std_mean
+        Standard deviation of each number of the vectors over the group (divided by n), their mean.
+    plane_std_mean
+        The same in the projection.
+    silhouette
+        Mean of its points, from -1 to 1.
+    same_group_neighbours
+        Share of its points' nearest neighbours that are of the group.
+    same_group_by_chance
+        The same if the groups were mixed at random.
+    """
 
     group: str
     points: int
@@ -70,7 +58,39 @@ class GroupRow:
 
 @dataclass(frozen=True)
 class PairRow:
-    """Two groups, a line of ``pairs.csv``."""
+    """Two groups, a line of ``pairs.csv``.
+
+    Attributes
+    ----------
+    a, b
+        The groups.
+    centroid_distance
+        Of their centroids, all points. It grows with the spread of small groups even where the
+        populations are the same.
+    centroid_distance_corrected
+        The same without what comes of the groups being samples: the root of an unbiased estimate of the
+        squared distance, 0 where that is negative.
+    cross_distance
+        Mean distance of a point of one to a point of the other.
+    plane_centroid_distance, plane_cross_distance
+        The same in the projection.
+    mmd2, mmd_p
+        Squared maximum mean discrepancy, unbiased, and the p-value of its permutation test.
+    frechet_squared
+        Squared Frechet distance, as the FID has it.
+    frechet_corrected
+        The same without the bias of small samples, as resampling shows it.
+    frechet_dims
+        Principal components that it was measured in.
+    shared_patients
+        Patients in both; None where no patient was named.
+    patient_distance
+        Mean distance of a patient's two centroids.
+    patient_distance_others
+        Mean distance of centroids of two different patients, one in each group.
+    patient_matched
+        Share of the shared patients of a whose nearest of b is the same patient.
+    """
 
     a: str
     b: str
@@ -81,7 +101,8 @@ class PairRow:
     plane_cross_distance: float
     mmd2: Estimate
     mmd_p: float
-    frechet_squared: Estimate
+    frechet_squared: float
+    frechet_corrected: Estimate
     frechet_dims: int
     shared_patients: int | None
     patient_distance: Estimate
@@ -90,50 +111,22 @@ class PairRow:
 
 
 @dataclass(frozen=True)
-class PatientRow:
-    """A patient that is in both of two groups, a line of ``patients.csv``."""
-
-    a: str
-    b: str
-    patient: str
-    points_a: int
-    points_b: int
-    distance: float
-    plane_distance: float
-    nearer_others: int
-
-
-@dataclass(frozen=True)
-class MemorisationRow:
-    """How near one group lies to the training data, a line of ``memorisation.csv``."""
-
-    group: str
-    points: int
-    median_distance: float
-    ratio: Estimate
-    nearer_than_train: Estimate
-    below_first_percentile: Estimate
-    copies: Estimate
-    nearest_distance: float
-    nearest_key: str
-    nearest_train_key: str
-
-
-@dataclass(frozen=True)
-class ProjectionQuality:
-    """What a projection kept of the neighbourhoods of the latent space."""
-
-    neighbours: int
-    points: int
-    trustworthiness: Estimate
-    continuity: Estimate
-    neighbours_kept: Estimate
-    neighbours_kept_by_chance: float
-
-
-@dataclass(frozen=True)
 class GroupStatistics:
-    """What `group_statistics` found; ``save`` writes it, ``table`` tells it."""
+    """What `group_statistics` found; ``save`` writes it, ``table`` tells it.
+
+    Attributes
+    ----------
+    groups, pairs, patients, memorisation
+        Rows of the tables; the patients of each pair are sorted by distance, the nearest first.
+    projection
+        What the projection kept; None where none was given.
+    silhouette, same_group_neighbours
+        Of all points.
+    facts
+        How it was found: settings, and for each number which points in which space.
+    notices
+        What the reader should know: samples that were drawn, groups that are too small.
+    """
 
     groups: tuple[GroupRow, ...]
     pairs: tuple[PairRow, ...]
@@ -146,22 +139,97 @@ class GroupStatistics:
     notices: tuple[str, ...]
 
     def save(self, folder: str | Path) -> tuple[Path, ...]:
-        """Write CSV files and ``statistics.json`` into a folder; return their paths."""
-        raise NotImplementedError
+        """Write the tables as CSV and all of it as ``statistics.json``; return the paths.
+
+        Each file is whole or not there; the JSON is written last. What is not a finite number is empty
+        in the CSV and null in the JSON.
+
+        Raises
+        ------
+        SaveError
+            When a file could not be written.
+        """
+        folder = Path(folder)
+        tables: dict[str, tuple[Sequence[Any], type]] = {
+            "groups": (self.groups, GroupRow),
+            "pairs": (self.pairs, PairRow),
+            "patients": (self.patients, PatientRow),
+            "memorisation": (self.memorisation, MemorisationRow),
+        }
+        paths = []
+        for name, (rows, kind) in tables.items():
+            paths.append(folder / f"{name}.csv")
+            with replacing(paths[-1]) as file:
+                file.write(csv_text(rows, kind).encode())
+        write_json(folder / "statistics.json", self.to_dict())
+        return (*paths, folder / "statistics.json")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return all of it as JSON has it, but the patients, who are many and stand in their CSV."""
+        found = plain(self)
+        del found["patients"]
+        return {"kind": "group_statistics", "version": 1, "producer": f"voxloom {__version__}", **found}
 
     def table(self) -> str:
-        """Return the numbers as text for a terminal."""
-        raise NotImplementedError
+        """Return the numbers as text for a terminal; of many rows the first."""
+        parts = [self._groups_text(), self._pairs_text(), self._whole_text(), self._memorisation_text()]
+        parts.append("\n".join(f"note: {notice}" for notice in self.notices))
+        return "\n\n".join(part for part in parts if part)
+
+    def _groups_text(self) -> str:
+        head = ["group", "points", "spread", "silhouette", "same-group neighbours", "by chance"]
+        rows = [
+            [r.group, r.points, r.spread, r.silhouette, r.same_group_neighbours, r.same_group_by_chance]
+            for r in self.groups
+        ]
+        return _shortened(head, rows, "groups.csv")
+
+    def _pairs_text(self) -> str:
+        head = ["pair", "centroids", "corrected", "cross distance", "MMD²", "p", "Frechet²", "dims"]
+        rows = [
+            (f"{r.a} | {r.b}", r.centroid_distance, r.centroid_distance_corrected, r.cross_distance)
+            + (r.mmd2, r.mmd_p, r.frechet_squared, r.frechet_dims)
+            for r in self.pairs
+        ]
+        patients = [
+            (f"{r.a} | {r.b}", r.shared_patients, r.patient_distance)
+            + (r.patient_distance_others, r.patient_matched)
+            for r in self.pairs
+            if r.shared_patients
+        ]
+        shared = ["pair", "shared patients", "own distance", "others' distance", "nearest is own"]
+        texts = [_shortened(head, rows, "pairs.csv"), _shortened(shared, patients, "pairs.csv")]
+        return "\n\n".join(text for text in texts if text)
+
+    def _whole_text(self) -> str:
+        rows: list[tuple[str, Estimate]] = []
+        if not math.isnan(self.silhouette.value):
+            rows.append(("silhouette", self.silhouette))
+        if self.projection is not None:
+            kept = self.projection
+            rows.append(("trustworthiness of the projection", kept.trustworthiness))
+            rows.append(("continuity of the projection", kept.continuity))
+            rows.append((f"{kept.neighbours} nearest kept by the projection", kept.neighbours_kept))
+        return table_text(["over all points", ""], rows) if rows else ""
+
+    def _memorisation_text(self) -> str:
+        head = [
+            "group",
+            "to nearest training",
+            "ratio",
+            "nearer than train",
+            "below 1st percentile",
+            "copies",
+        ]
+        rows = [
+            [r.group, r.median_distance, r.ratio, r.nearer_than_train, r.below_first_percentile, r.copies]
+            for r in self.memorisation
+        ]
+        return _shortened(head, rows, "memorisation.csv")
 
 
-def group_statistics(
-    points: Points,
-    by: str = "group",
-    *,
-    patient: str | None = None,
-    projected: Placed | None = None,
-    train: Points | None = None,
-    options: StatisticsOptions | None = None,
-) -> GroupStatistics:
-    """Return what can be said in numbers of groups of points (`by` and `patient` as `Points.labels`)."""
-    raise NotImplementedError
+def _shortened(head: Sequence[str], rows: Sequence[Sequence[object]], file: str) -> str:
+    if not rows:
+        return ""
+    text = table_text(head, rows[:_SHOWN])
+    return text if len(rows) <= _SHOWN else f"{text}\n... {len(rows) - _SHOWN} more in {file}"

@@ -1,0 +1,129 @@
+"""The same patient in two groups: how far apart, and whether another patient lies nearer.
+
+Shapes: P patients that are in both groups, D numbers of a point.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from voxloom.analysis.latents.distances import squared_distances
+from voxloom.analysis.latents.estimates import Estimate, mean_of
+from voxloom.analysis.summary import Bootstrap
+
+__all__ = ["PatientCells", "PatientNumbers", "PatientRow"]
+
+Matrix = npt.NDArray[np.float64]
+Codes = npt.NDArray[np.int64]
+
+_NONE = Estimate()
+
+
+@dataclass(frozen=True)
+class PatientRow:
+    """A patient that is in both of two groups, a line of ``patients.csv``.
+
+    Attributes
+    ----------
+    a, b
+        The groups.
+    patient
+        The patient.
+    points_a, points_b
+        How many points there are in each.
+    distance
+        Of the patient's centroids in the latent space, on full vectors.
+    plane_distance
+        The same in the projection.
+    nearer_others
+        How many other patients of b lie nearer to this patient's points of a; 0 is a match.
+    """
+
+    a: str
+    b: str
+    patient: str
+    points_a: int
+    points_b: int
+    distance: float
+    plane_distance: float
+    nearer_others: int
+
+
+@dataclass(frozen=True)
+class PatientNumbers:
+    """The patients of a pair of groups together; see `PairRow`."""
+
+    shared_patients: int = 0
+    patient_distance: Estimate = _NONE
+    patient_distance_others: float = math.nan
+    patient_matched: Estimate = _NONE
+
+
+@dataclass(frozen=True)
+class PatientCells:
+    """What each patient has in each group.
+
+    Attributes
+    ----------
+    of_group
+        For each group the cell of each patient in it.
+    counts
+        (C,) points of each cell.
+    centroids
+        (C, D) their means.
+    plane
+        (C, dims) their means in the projection, if there is one.
+    """
+
+    of_group: Sequence[Mapping[str, int]]
+    counts: Codes
+    centroids: Matrix
+    plane: Matrix | None
+
+    def rows(self, a: int, b: int, names: Sequence[str]) -> list[PatientRow]:
+        """Return the patients of two groups, the nearest to themselves first."""
+        patients = sorted(self.of_group[a].keys() & self.of_group[b].keys())
+        if not patients:
+            return []
+        first, second = ([self.of_group[group][patient] for patient in patients] for group in (a, b))
+        squares = squared_distances(self.centroids[first], self.centroids[second])
+        gaps = np.linalg.norm(self.centroids[first] - self.centroids[second], axis=1)
+        nearer = (squares < np.diag(squares)[:, None]).sum(axis=1)
+        flat = np.full(len(patients), math.nan)
+        if self.plane is not None:
+            flat = np.linalg.norm(self.plane[first] - self.plane[second], axis=1)
+        return [
+            PatientRow(
+                a=names[a],
+                b=names[b],
+                patient=patients[i],
+                points_a=int(self.counts[first[i]]),
+                points_b=int(self.counts[second[i]]),
+                distance=float(gaps[i]),
+                plane_distance=float(flat[i]),
+                nearer_others=int(nearer[i]),
+            )
+            for i in np.argsort(gaps, kind="stable")
+        ]
+
+    def numbers(self, a: int, b: int, rows: Sequence[PatientRow], bootstrap: Bootstrap) -> PatientNumbers:
+        """Return what the rows of two groups say together."""
+        if not rows:
+            return PatientNumbers()
+        names = [row.patient for row in rows]
+        first, second = ([self.of_group[group][name] for name in names] for group in (a, b))
+        every = np.sqrt(squared_distances(self.centroids[first], self.centroids[second]))
+        gaps = np.array([row.distance for row in rows])
+        others = (every.sum() - np.trace(every)) / (every.size - len(rows)) if len(rows) > 1 else math.nan
+        matched = np.array([float(row.nearer_others == 0) for row in rows])
+        return PatientNumbers(
+            shared_patients=len(rows),
+            patient_distance=mean_of(gaps, names, bootstrap),
+            patient_distance_others=float(others),
+            patient_matched=mean_of(matched, names, bootstrap) if len(rows) > 1 else Estimate(),
+        )

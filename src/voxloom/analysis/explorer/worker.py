@@ -168,7 +168,9 @@ def _take(message: tuple[str, Any], progress: Progress) -> None:
     if kind == "stopped":
         raise Stopped
     if kind == "failed":
-        raise Failed(value)
+        words, details = value
+        logger.error("a projection failed: %s", details or words)
+        raise Failed(words)
     progress(*value)
 
 
@@ -198,10 +200,9 @@ def _answer(task: Task, request: Any, tell: Progress) -> tuple[str, Any]:
     except Stopped:
         return "stopped", None
     except VoxloomError as error:
-        return "failed", str(error)
+        return "failed", (str(error), "")
     except _EXPECTED as error:
-        logger.error("%s", traceback.format_exc())
-        return "failed", f"{type(error).__name__}: {error}"
+        return "failed", (f"{type(error).__name__}: {error}", traceback.format_exc())
 
 
 class _Teller:

@@ -112,7 +112,7 @@ class Gallery:
 
     def _panel(self, a: int, b: int, size: int) -> Array:
         first, second = self.pixels(a).array, self.pixels(b).array
-        titles = ("first", "second")
+        titles = ("A", "B")
         if first.ndim == second.ndim == 2 and first.shape == second.shape:
             both = [first.astype(np.float64), second.astype(np.float64)]
             window = window_of(first)

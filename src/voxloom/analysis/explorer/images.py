@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from voxloom.analysis.explorer.matching import matched
 from voxloom.analysis.latents.points import Points
 from voxloom.errors import DataError, MissingDataError, VoxloomError
 from voxloom.sample import Array
@@ -43,7 +44,7 @@ class Pixels(NamedTuple):
 
 @dataclass(frozen=True)
 class Images:
-    """The images of points, found by their keys.
+    """The images of points, found by their keys, or by what `matched` makes of them.
 
     Parameters
     ----------
@@ -144,30 +145,41 @@ class Images:
 
     @cached_property
     def _places(self) -> Mapping[str, Mapping[str, int]]:
-        """Index of each key in the source of a group; groups of one source share them."""
-        by_source = {
-            id(source): {key: i for i, key in enumerate(source.keys)}
-            for source in self.sources.values()
-            if source is not None
-        }
-        return {group: by_source[id(source)] for group, source in self.sources.items() if source is not None}
+        """Index of each point's key in the source of its group; groups of the same sources share them."""
+        found: dict[tuple[int, int], Mapping[str, int]] = {}
+        places = {}
+        for group, source in self.sources.items():
+            if source is not None:
+                latents = self.points.parts[group].source
+                pair = (id(latents), id(source))
+                if pair not in found:
+                    found[pair] = matched(latents.keys, source.keys)
+                places[group] = found[pair]
+        return places
 
 
 def _shown(array: Array, axes: str) -> Pixels:
     """Return what is shown of an array: the first variant, the middle slice, and one or three channels."""
     facts = (tuple(array.shape), axes, str(array.dtype))
+    if array.ndim != len(axes) or 0 in array.shape:
+        raise DataError(f"an array of shape {facts[0]}: expected an image.")
     notes = []
-    if axes.startswith("v"):
-        array, axes = array[0], axes[1:]
+    if "v" in axes:
+        array, axes = array.take(0, axes.index("v")), axes.replace("v", "")
     if "z" in axes:
         place = axes.index("z")
         middle = array.shape[place] // 2
         notes.append(f"slice {middle + 1} of {array.shape[place]}")
         array, axes = array.take(middle, place), axes.replace("z", "")
-    if axes == "cyx":
-        if len(array) not in (1, 3):
-            notes.append(f"channel 1 of {len(array)}")
-        array = array.transpose(1, 2, 0) if len(array) == 3 else array[0]
-    if array.ndim not in (2, 3) or 0 in array.shape:
-        raise DataError(f"an array of shape {facts[0]}: expected an image.")
+    if "c" in axes:
+        array, axes = np.moveaxis(array, axes.index("c"), -1), axes.replace("c", "")
+        count = array.shape[-1]
+        if count == 4 and array.dtype == np.uint8:
+            notes.append("without its transparency")
+            array = array[..., :3]
+        elif count != 3:
+            notes += [f"channel 1 of {count}"] if count > 1 else []
+            array = array[..., 0]
+    if axes != "yx":
+        raise DataError(f"an array of axes {facts[1]}: expected an image.")
     return Pixels(array, *facts, ", ".join(notes))

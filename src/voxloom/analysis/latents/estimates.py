@@ -7,6 +7,7 @@ import io
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
+from statistics import NormalDist
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,10 @@ import numpy.typing as npt
 
 from voxloom.analysis.summary import Bootstrap
 
-__all__ = ["Estimate", "csv_text", "flat", "mean_of", "plain", "table_text"]
+__all__ = ["FEWEST_UNITS", "Estimate", "csv_text", "flat", "mean_of", "plain", "share_of", "table_text"]
+
+FEWEST_UNITS = 3
+"""Images or patients of a group below which there is no interval: two of them give one distance."""
 
 Values = npt.NDArray[np.float64]
 
@@ -80,10 +84,31 @@ def mean_of(values: Values, units: Sequence[str], bootstrap: Bootstrap) -> Estim
     kept = np.flatnonzero(np.isfinite(values))
     if not len(kept):
         return Estimate()
+    value = float(values[kept].mean())
+    if len({units[i] for i in kept.tolist()}) < FEWEST_UNITS:
+        return Estimate(value)
     by_unit = bootstrap.model_copy(update={"group": None})  # a unit is what is drawn already
-    return Estimate(
-        float(values[kept].mean()), *by_unit.interval(values[kept], [units[i] for i in kept.tolist()])
-    )
+    return Estimate(value, *by_unit.interval(values[kept], [units[i] for i in kept.tolist()]))
+
+
+def share_of(values: Values, units: Sequence[str], bootstrap: Bootstrap) -> Estimate:
+    """Return the mean of shares from 0 to 1 with its interval, also where all of them are 0 or 1.
+
+    To draw nothing but zeros again says nothing: there it is the score interval (Wilson 1927,
+    doi:10.1080/01621459.1927.10502953) of as many trials as there are units.
+
+    Examples
+    --------
+    >>> print(share_of(np.zeros(20), [str(i) for i in range(20)], Bootstrap()))
+    0 [0, 0.1611]
+    """
+    found = mean_of(values, units, bootstrap)
+    if found.value not in (0.0, 1.0) or math.isnan(found.low):
+        return found
+    trials = len({unit for unit, value in zip(units, values.tolist(), strict=True) if math.isfinite(value)})
+    square = NormalDist().inv_cdf((1 + bootstrap.confidence) / 2) ** 2
+    reach = square / (trials + square)
+    return Estimate(found.value, max(0.0, found.value - reach), min(1.0, found.value + reach))
 
 
 def plain(value: Any) -> Any:

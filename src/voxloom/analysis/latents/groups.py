@@ -187,13 +187,17 @@ class GroupStatistics:
     def _pairs_text(self) -> str:
         head = ["pair", "centroids", "corrected", "cross distance", "MMD²", "p", "Frechet²", "dims"]
         rows = [
-            (f"{r.a} | {r.b}", r.centroid_distance, r.centroid_distance_corrected, r.cross_distance)
-            + (r.mmd2, r.mmd_p, r.frechet_squared, r.frechet_dims)
+            [
+                *(f"{r.a} | {r.b}", r.centroid_distance, r.centroid_distance_corrected, r.cross_distance),
+                *(r.mmd2, r.mmd_p, r.frechet_squared, r.frechet_dims or "-"),
+            ]
             for r in self.pairs
         ]
         patients = [
-            (f"{r.a} | {r.b}", r.shared_patients, r.patient_distance)
-            + (r.patient_distance_others, r.patient_matched)
+            [
+                *(f"{r.a} | {r.b}", r.shared_patients, r.patient_distance),
+                *(r.patient_distance_others, r.patient_matched),
+            ]
             for r in self.pairs
             if r.shared_patients
         ]
@@ -219,10 +223,17 @@ class GroupStatistics:
             "ratio",
             "nearer than train",
             "below 1st percentile",
-            "copies",
+            "inauthentic",
         ]
         rows = [
-            [r.group, r.median_distance, r.ratio, r.nearer_than_train, r.below_first_percentile, r.copies]
+            [
+                r.group,
+                r.median_distance,
+                r.ratio,
+                r.nearer_than_train,
+                r.below_first_percentile,
+                r.inauthentic,
+            ]
             for r in self.memorisation
         ]
         return _shortened(head, rows, "memorisation.csv")

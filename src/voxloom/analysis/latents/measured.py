@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from voxloom.analysis.latents.distances import squared_distances
-from voxloom.analysis.latents.estimates import Estimate, mean_of
+from voxloom.analysis.latents.estimates import FEWEST_UNITS, Estimate, mean_of, share_of
 from voxloom.analysis.latents.frechet import MAX_DIMS
 from voxloom.analysis.latents.groups import GroupRow, PairRow
 from voxloom.analysis.latents.memorisation import MemorisationRow, Training
@@ -30,7 +30,7 @@ from voxloom.analysis.latents.neighbourhoods import (
     silhouette,
     trustworthiness,
 )
-from voxloom.analysis.latents.pairs import FEWEST_UNITS, Compared
+from voxloom.analysis.latents.pairs import Compared
 from voxloom.analysis.latents.partition import Partition, unit_codes
 from voxloom.analysis.latents.patients import PatientCells, PatientNumbers, PatientRow
 from voxloom.analysis.latents.points import Points
@@ -127,9 +127,15 @@ class Measured:
 
     def mean(self, values: Matrix, compared: Compared, group: int | None = None) -> Estimate:
         """Return the mean of compared points, or those of a group, with its interval."""
-        of = np.arange(len(values)) if group is None else np.flatnonzero(compared.subset.groups == group)
-        names = self.partition.unit_names(compared.subset.rows[of])
-        return mean_of(values[of], names, self.options.bootstrap)
+        chosen = slice(None) if group is None else compared.subset.groups == group
+        names = self.partition.unit_names(compared.subset.rows[chosen])
+        return mean_of(values[chosen], names, self.options.bootstrap)
+
+    def share(self, values: Matrix, group: int | None = None) -> Estimate:
+        """Return the mean of shares of the drawn points, or those of a group, with its interval."""
+        chosen = slice(None) if group is None else self.drawn.subset.groups == group
+        names = self.partition.unit_names(self.drawn.subset.rows[chosen])
+        return share_of(values[chosen], names, self.options.bootstrap)
 
     def groups(self) -> tuple[GroupRow, ...]:
         """Return a row for each group."""
@@ -150,14 +156,14 @@ class Measured:
                 silhouette=self.mean(silhouettes, self.compared, i)
                 if self.partition.counts[i] > 1
                 else Estimate(),
-                same_group_neighbours=self.mean(self.same_group, self.drawn, i),
+                same_group_neighbours=self.share(self.same_group, i),
                 same_group_by_chance=float(chance[i]),
             )
             for i, name in enumerate(self.partition.names)
         )
 
     def _tell_small(self, units: Codes) -> None:
-        what = "images" if self.partition.patients is None else "patients"
+        what = self.partition.unit_kind
         for most, told in [
             (FEWEST_UNITS, "no interval"),
             (_FEW_UNITS, "intervals are narrower than they should be"),
@@ -213,14 +219,11 @@ class Measured:
     def _tell_frechet(self, rows: Sequence[PairRow]) -> None:
         dims = sorted({row.frechet_dims for row in rows if row.frechet_dims})
         if dims and dims[0] < self.points.dim:
-            told = (
-                f"{dims[0]}"
-                if len(dims) == 1
-                else f"{dims[0]} to {dims[-1]} (pairs differ: see frechet_dims)"
-            )
+            told = f"{dims[0]}" if len(dims) == 1 else f"{dims[0]} to {dims[-1]}"
             self.notices.append(
-                f"Frechet distances are measured in {told} principal components of {self.points.dim} "
-                f"dimensions: at most {MAX_DIMS}, and two points of the smaller group for each."
+                f"Frechet distances are measured in {told} of {self.points.dim} dimensions: principal components, "
+                f"at most {MAX_DIMS} and half as many as the smaller group has {self.partition.unit_kind}. Those "
+                "of different frechet_dims cannot be compared."
             )
         if rows and not self.compared.frechet_draws:
             self.notices.append(f"{len(rows)} pairs: too many for intervals of the Frechet distance.")
@@ -236,7 +239,7 @@ class Measured:
             points=n,
             trustworthiness=self.mean(trustworthiness(self.places, plane, k), self.drawn),
             continuity=self.mean(continuity(self.places, plane, k), self.drawn),
-            neighbours_kept=self.mean(neighbours_kept(self.places, plane, k), self.drawn),
+            neighbours_kept=self.share(neighbours_kept(self.places, plane, k)),
             neighbours_kept_by_chance=k / (n - 1),
         )
 
@@ -276,7 +279,7 @@ class Measured:
         return {
             "by": by,
             "patient": patient,
-            "intervals_over": "images" if patient is None else "patients",
+            "intervals_over": self.partition.unit_kind,
             "points": len(self.points),
             "dimensions": self.points.dim,
             "training_points": train,

@@ -78,7 +78,7 @@ def group_statistics(
         memorisation=memorisation,
         projection=measured.projection(),
         silhouette=measured.mean(measured.silhouettes(measured.drawn), measured.drawn),
-        same_group_neighbours=measured.mean(measured.same_group, measured.drawn),
+        same_group_neighbours=measured.share(measured.same_group),
         facts=measured.facts(by, patient, None if train is None else len(train)),
         notices=(*partition.notices, *dict.fromkeys(measured.notices)),
     )

@@ -7,7 +7,7 @@ References
 ----------
 Meehan, Chaudhuri and Dasgupta 2020, A Non-Parametric Test to Detect Data-Copying in Generative Models,
 AISTATS, arXiv:2004.05675 (`nearer_than_train`); Alaa et al. 2022, How Faithful is your Synthetic Data?,
-ICML, arXiv:2102.08921 (authenticity: `copies` is one minus it).
+ICML, arXiv:2102.08921 (authenticity: `inauthentic` is one minus it).
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from voxloom.analysis.latents.distances import Nearest, nearest
-from voxloom.analysis.latents.estimates import Estimate, mean_of
+from voxloom.analysis.latents.estimates import FEWEST_UNITS, Estimate, share_of
 from voxloom.analysis.latents.points import Points
 from voxloom.analysis.summary import Bootstrap
 from voxloom.seeding import rng_for
@@ -56,9 +56,9 @@ class MemorisationRow:
     below_first_percentile
         Share of points nearer than 99 % of the training points are to the nearest other one. About 0.01
         for fresh samples.
-    copies
-        Share of points nearer to their training point than that is to the nearest other one. About one
-        half for fresh samples, 1 for copies.
+    inauthentic
+        Share of points nearer to their training point than that is to the nearest other one. One half or
+        less for fresh samples, 1 for copies.
     nearest_distance, nearest_key, nearest_train_key
         The point that lies nearest to the training data, and its neighbour there: look at these two.
     """
@@ -69,7 +69,7 @@ class MemorisationRow:
     ratio: Estimate
     nearer_than_train: Estimate
     below_first_percentile: Estimate
-    copies: Estimate
+    inauthentic: Estimate
     nearest_distance: float
     nearest_key: str
     nearest_train_key: str
@@ -137,7 +137,7 @@ class Training:
             np.where(len(reference) > 0, found.distances < first, np.nan),
             np.where(known, found.distances < own, np.nan),
         ]
-        nearer, below, copies = (mean_of(each * 1.0, units, self.bootstrap) for each in values)
+        nearer, below, inauthentic = (share_of(each * 1.0, units, self.bootstrap) for each in values)
         return MemorisationRow(
             group=name,
             points=len(rows),
@@ -145,7 +145,7 @@ class Training:
             ratio=self._ratio(found.distances, units, reference),
             nearer_than_train=nearer,
             below_first_percentile=below,
-            copies=copies,
+            inauthentic=inauthentic,
             nearest_distance=float(found.distances[least]),
             nearest_key=points.keys[int(rows[least])],
             nearest_train_key=self.points.keys[int(found.rows[least])],
@@ -169,7 +169,7 @@ class Training:
             return Estimate()
         value = float(np.median(distances) / np.median(reference))
         _, codes = np.unique(units, return_inverse=True)
-        if codes.max() < 1:
+        if codes.max() + 1 < FEWEST_UNITS:
             return Estimate(value)
         rng = rng_for(self.bootstrap.seed, "bootstrap")
         top = _medians(distances, codes, self.bootstrap.resamples, rng)

@@ -60,7 +60,8 @@ def silhouette(distances: Matrix, groups: Codes) -> Matrix:
     """Return how much nearer each point is to its own group than to the next: (n,), from -1 to 1.
 
     ``(b - a) / max(a, b)`` with a the mean distance to the others of the point's group and b that to the
-    nearest other group. 0 for the only point of a group; NaN where there is but one group.
+    nearest other group. 0 for the only point of a group; NaN where there is but one group, or none
+    of two points.
 
     References
     ----------
@@ -73,7 +74,7 @@ def silhouette(distances: Matrix, groups: Codes) -> Matrix:
     [0.905, 0.895, 0.895, 0.905]
     """
     names, own = np.unique(groups, return_inverse=True)
-    if len(names) < 2:
+    if len(names) < 2 or np.bincount(own).max() < 2:
         return np.full(len(groups), math.nan)
     member = (own[:, None] == np.arange(len(names))).astype(np.float64)
     sums, counts, every = distances @ member, member.sum(0), np.arange(len(own))

@@ -13,7 +13,7 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from voxloom.analysis.latents.estimates import Estimate
+from voxloom.analysis.latents.estimates import FEWEST_UNITS, Estimate
 from voxloom.analysis.latents.frechet import (
     MAX_DIMS,
     frechet_dims,
@@ -24,10 +24,7 @@ from voxloom.analysis.latents.resampling import Cells, Subset
 from voxloom.analysis.latents.two_samples import gaussian_kernel, median_bandwidth, p_value, permuted_mmd2
 from voxloom.analysis.summary import Bootstrap
 
-__all__ = ["FEWEST_UNITS", "Compared", "PairNumbers"]
-
-FEWEST_UNITS = 3
-"""Images or patients of a group below which there is no interval: two of them give one distance."""
+__all__ = ["Compared", "PairNumbers"]
 
 _FRECHET_DRAWS = 4000  # over all pairs: each takes two eigenvalue problems
 _DRAWS = (100, 400)  # fewest and most of a pair

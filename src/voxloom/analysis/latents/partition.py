@@ -73,6 +73,11 @@ class Partition:
         """(G,) points of each group."""
         return np.bincount(self.groups[self.groups >= 0], minlength=len(self.names))
 
+    @property
+    def unit_kind(self) -> str:
+        """What was sampled independently, in words."""
+        return "images" if self.patients is None else "patients"
+
     @cached_property
     def kept(self) -> Codes:
         """Rows of the points that are in a group."""

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from voxloom.analysis.latents.distances import squared_distances
-from voxloom.analysis.latents.estimates import Estimate, mean_of
+from voxloom.analysis.latents.estimates import Estimate, mean_of, share_of
 from voxloom.analysis.summary import Bootstrap
 
 __all__ = ["PatientCells", "PatientNumbers", "PatientRow"]
@@ -125,5 +125,5 @@ class PatientCells:
             shared_patients=len(rows),
             patient_distance=mean_of(gaps, names, bootstrap),
             patient_distance_others=float(others),
-            patient_matched=mean_of(matched, names, bootstrap) if len(rows) > 1 else Estimate(),
+            patient_matched=share_of(matched, names, bootstrap) if len(rows) > 1 else Estimate(),
         )

@@ -221,9 +221,9 @@ class Measured:
         if dims and dims[0] < self.points.dim:
             told = f"{dims[0]}" if len(dims) == 1 else f"{dims[0]} to {dims[-1]}"
             self.notices.append(
-                f"Frechet distances are measured in {told} of {self.points.dim} dimensions: principal components, "
-                f"at most {MAX_DIMS} and half as many as the smaller group has {self.partition.unit_kind}. Those "
-                "of different frechet_dims cannot be compared."
+                f"Frechet distances are measured in {told} of {self.points.dim} dimensions: principal "
+                f"components, at most {MAX_DIMS} and half as many as the smaller group has "
+                f"{self.partition.unit_kind}. Those of different frechet_dims cannot be compared."
             )
         if rows and not self.compared.frechet_draws:
             self.notices.append(f"{len(rows)} pairs: too many for intervals of the Frechet distance.")

@@ -37,7 +37,7 @@ def calibration_section(results: Sequence[Result]) -> Markup:
     ]
     content = [Markup(calibration_charts(found)), _table(found), _explained(found)] if found else []
     return joined(
-        element("h2", "Uncertainty", id="uncertainty"), element("div", *told, *content, class_="card")
+        element("h2", "Uncertainty", id="uncertainty"), element("div", *told, *content, class_="card whole")
     )
 
 

@@ -67,7 +67,7 @@ def _card(path: Path) -> Markup:
         f"here lies apart there; what lies together here may not.{some}"
     )
     head = element("div", element("span", str(path), class_="path"), class_="head")
-    return element("div", head, Markup(picture), element("p", text, class_="faint"), class_="card")
+    return element("div", head, Markup(picture), element("p", text, class_="faint"), class_="card whole")
 
 
 def plane(points: Points) -> tuple[str, int, tuple[float, ...]]:

@@ -23,7 +23,7 @@ DEPTH = 5
 """Folders below the named one that are looked through."""
 
 _JUDGES = ("psnr", "dice", "ssim", "iou", "loss")  # the first that a run has validated tells its best
-_LARGEST_FIRST = ("started", "seconds", "step", "samples")
+_LARGEST_FIRST = ("seconds", "step", "steps", "samples")
 _RUN_FILES = ("run.json", "metrics.jsonl")
 
 
@@ -112,9 +112,9 @@ def found_runs(folder: str | Path, *, now: float | None = None) -> list[RunEntry
 
 
 def sorted_runs(entries: Sequence[RunEntry], key: str) -> list[RunEntry]:
-    """Return runs by one column: times, steps and sizes from the largest, the best score first.
+    """Return runs by one column: times, steps and sizes from the largest, the newest and the best first.
 
-    What is not known comes last.
+    What is not known comes last. Bests of different metrics stand apart, as they cannot be compared.
 
     Raises
     ------
@@ -133,8 +133,8 @@ def sorted_runs(entries: Sequence[RunEntry], key: str) -> list[RunEntry]:
             f"no column {key!r} to sort by. Columns: {', '.join(columns)}.{did_you_mean(key, columns)}"
         )
     if key in ("best", "score"):
-        return sorted(entries, key=lambda run: (run.best.split(" ")[0], *_rank(-_direction(run) * run.score)))
-    if key in _LARGEST_FIRST and key != "started":
+        return sorted(entries, key=lambda run: _rank(-_direction(run) * run.score, run.best.split(" ")[0]))
+    if key in _LARGEST_FIRST:
         return sorted(entries, key=lambda run: _rank(-float(getattr(run, key))))
     return sorted(entries, key=lambda run: str(getattr(run, key)), reverse=key == "started")
 
@@ -224,8 +224,10 @@ def _direction(run: RunEntry) -> int:
     return -1 if run.best.startswith("loss") else 1
 
 
-def _rank(value: float) -> tuple[bool, float]:
-    return (math.isnan(value), 0.0 if math.isnan(value) else value)
+def _rank(value: float, kind: str = "") -> tuple[bool, str, float]:
+    """Return what sorts values of one kind together, from the smallest, and unknown ones last."""
+    is_unknown = math.isnan(value)
+    return is_unknown, kind, 0.0 if is_unknown else value
 
 
 def _whole(value: Any) -> int:

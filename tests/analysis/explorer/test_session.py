@@ -265,7 +265,8 @@ def test_a_selection_is_exported_and_never_a_formula(session, key):
     ("value", "written"),
     [
         ("@sum(a)", "'@sum(a)"), ("+cmd|' /C calc'!A0", "'+cmd|' /C calc'!A0"), ("-1e3", "-1e3"),
-        ("-a", "'-a"), ("\t=1", "'\t=1"), ("=1", "'=1"), ("a=1", "a=1"), (0.1, "0.1"), (np.float32(-2), "-2"), ("", ""),
+        ("-a", "'-a"), ("\t=1", "'\t=1"), ("=1", "'=1"), ("a=1", "a=1"), (0.1, "0.1"),
+        (np.float32(-2), "-2"), ("", ""),
     ],
 )  # fmt: skip
 def test_texts_that_a_spreadsheet_would_compute_are_marked(value, written):

@@ -139,8 +139,11 @@ def _flask() -> Any:
 
 def _guard() -> Any:
     request = _flask().request
-    reason = refusal(request.method, request.headers)
-    return _words(reason, 403) if reason else None
+    if reason := refusal(request.method, request.headers):
+        return _words(reason, 403)
+    if (request.content_length or 0) > _LARGEST:
+        return _words(f"a request of {request.content_length} bytes: expected at most {_LARGEST}.", 413)
+    return None
 
 
 def _with_headers(response: Any) -> Any:

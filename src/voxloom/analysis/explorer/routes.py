@@ -1,0 +1,30 @@
+"""What the page's scripts fetch beside pictures: the drawing library, and the keys of all points."""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+from voxloom.analysis.explorer.session import Session
+
+__all__ = ["add_routes"]
+
+_A_DAY = "private, max-age=86400"
+
+
+def add_routes(session: Session, server: Any) -> None:
+    """Add ``/plotly.js`` and ``/keys.json`` to a Flask application."""
+    keys = cache(lambda: json.dumps(list(session.points.keys)))
+
+    def answer(body: str, kind: str, kept: str) -> Any:
+        return server.response_class(body, mimetype=kind, headers={"Cache-Control": kept})
+
+    server.add_url_rule("/plotly.js", "plotly_js", lambda: answer(_plotly(), "text/javascript", _A_DAY))
+    server.add_url_rule("/keys.json", "keys", lambda: answer(keys(), "application/json", "no-store"))
+
+
+@cache
+def _plotly() -> str:
+    return files("plotly").joinpath("package_data", "plotly.min.js").read_text(encoding="utf-8")

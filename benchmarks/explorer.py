@@ -51,7 +51,8 @@ document.addEventListener('mouseup', () => { clicked = performance.now(); }, {ca
 const loaded = (event) => {
   if (clicked === null || !event.target.closest || !event.target.closest(where)) return;
   document.removeEventListener('load', loaded, true);
-  requestAnimationFrame(() => requestAnimationFrame(() => { window.measured = performance.now() - clicked; }));
+  const drawn = () => { window.measured = performance.now() - clicked; };
+  requestAnimationFrame(() => requestAnimationFrame(drawn));
 };
 document.addEventListener('load', loaded, true);
 """

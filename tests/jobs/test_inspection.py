@@ -114,7 +114,8 @@ def test_the_lines_say_what_is_there(pets):
         f"  katze  2  {'#' * 40}",
         "  vogel  0",
     ]
-    assert "3 of them hold zeros only in 'image': hund/zero.png, hund/é.png, katze/1.jpg" in lines
+    told = "warning: image: 4 of 4 images: constant or nearly empty ("
+    assert any(line.startswith(told) and "hund/zero.png" in line for line in lines)
 
 
 def test_many_classes_are_shown_by_their_ends():
@@ -146,7 +147,7 @@ def test_a_source_of_other_shapes_and_of_text():
     text = listing(found)
     assert "2 to 2 x 2" in text
     assert "no finite value" in text
-    assert "2 of them hold NaN or infinite values in 'v': a, b" in text
+    assert "warning: v: 2 samples with NaN or infinite values (a, b)" in text
 
 
 def test_each_file_is_read_once(pets, monkeypatch):

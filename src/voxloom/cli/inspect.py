@@ -10,76 +10,174 @@ from typing import Any
 
 import click
 
-from voxloom.cli.naming import layout_option
-from voxloom.cli.wording import WordedCommand
+from voxloom.cli.naming import naming_options, take_naming
+from voxloom.cli.wording import WordedCommand, is_quiet
 
 __all__ = ["command"]
 
 _OF_VOLUMES = ("zarr.json", ".zattrs", ".zgroup", ".zarray", "attributes.json")
+_ON_SHEET, _ON_PAGE = 32, 96  # samples that a preview shows at most
 
 
-def _place(ctx: click.Context, param: click.Parameter, value: str) -> Path | str:  # noqa: ARG001
+def _place(ctx: click.Context, param: click.Parameter, value: str | None) -> Path | str | None:  # noqa: ARG001
     """Return a path, or a URL as it is."""
-    return value if "://" in value else Path(value)
+    return value if value is None or "://" in value else Path(value)
 
 
 @click.command(name="inspect", cls=WordedCommand)
-@click.argument("path", type=click.Path(), callback=_place)
-@click.option("--preview", type=click.Path(path_type=Path), metavar="PNG", help="Write a contact sheet.")
+@click.argument("path", type=click.Path(), callback=_place, required=False)
+@click.option(
+    "--preview", type=click.Path(path_type=Path), metavar="PNG|HTML",
+    help="Write a contact sheet (.png), or a page with everything (.html).",
+)  # fmt: skip
+@click.option(
+    "--against", type=click.Path(path_type=Path), metavar="PATH",
+    help="Another part, such as a test set: look for near-duplicates and differences.",
+)  # fmt: skip
+@click.option(
+    "--transforms", type=click.Path(path_type=Path, dir_okay=False), metavar="CONFIG",
+    help="Draw samples under the preparation and the augmentation of a configuration.",
+)  # fmt: skip
+@click.option(
+    "--task", metavar="NAME", help="Of the configuration of --transforms.  [default: found in the file]"
+)
+@click.option("--draws", type=click.IntRange(min=1, max=64), default=7, show_default=True,
+              help="Draws of each sample, with --transforms.")  # fmt: skip
 @click.option("--raw", metavar="VOLUME", help="Draw labels over this volume, in the preview of a volume.")
 @click.option(
-    "--samples", type=click.IntRange(min=1), default=32, show_default=True,
-    help="Samples to look at, evenly spread; the contact sheet shows at most 64.",
+    "--samples", type=click.IntRange(min=1),
+    help="Samples to look at, evenly spread.  [default: 128; 1 with --transforms]",
 )  # fmt: skip
+@click.option("--all", "everything", is_flag=True, help="Look at every sample.")
 @click.option("--json", "as_json", is_flag=True, help="Print everything as JSON.")
-@layout_option("PATH")
+@naming_options("PATH")
 @click.option("--unit", help="Taken where a volume names no unit of length, for instance nanometer.")
 @click.option(
     "--spacing", nargs=3, type=click.FloatRange(min=0, min_open=True), metavar="Z Y X",
     help="Spacing of a volume in nm, in the place of what its metadata say.",
 )  # fmt: skip
-def command(path: Path, preview: Path | None, raw: str | None, **given: Any) -> None:
-    """Say what PATH holds: a store, a folder of images or of class folders, a table, a split of volumes.
+def command(path: Path | None, preview: Path | None, raw: str | None, **given: Any) -> None:
+    """Say what PATH holds, and what will hurt later: a store, a folder of images, of class folders, of
+    pairs, or of the parts of a split; a table, a run, a volume, a split of volumes.
 
-    Counts, fields, sizes, types, classes, encodings and compression; of a volume (OME-Zarr, N5) its
-    levels, spacing, channels and labels, and the middle slices as a preview. Nothing is written there.
-    Labels are counted over all samples, everything else over some of them.
+    Counts, fields, sizes, types, classes, encodings and compression; warnings on mixed sizes and types,
+    empty or saturated images, unknown ids, pairs that match no better than shuffled ones, near-duplicates
+    across a split, and others. Of a volume (OME-Zarr, N5) its levels, spacing, channels and labels, and
+    the middle slices as a preview. Nothing is written there. Labels are counted over all samples,
+    everything else over some of them, or over all with --all.
 
     \b
     Examples:
       voxloom inspect photos_store --preview photos.png
-      voxloom inspect photos --json
+      voxloom inspect photos --all --preview photos.html
+      voxloom inspect --image image=data/images --mask mask=data/masks --preview pairs.html
+      voxloom inspect data/train --against data/test
+      voxloom inspect --transforms config.json --preview augmented.png
       voxloom inspect pred.zarr --preview middle.png
       voxloom inspect crop.zarr/mito --raw raw.zarr --preview middle.png
     """
-    from voxloom.errors import UnfinishedStoreError
-    from voxloom.jobs.inspection import inspect
-    from voxloom.jobs.listing import listing
-    from voxloom.jobs.reading import SourceOptions, open_named
     from voxloom.sources.split_rows import is_volume_split
 
-    samples, as_json, layout = given["samples"], given["as_json"], given["layout"]
     stated = {name: given[name] for name in ("unit", "spacing") if given[name]}
-    if is_volume_split(path):
+    _check_preview(preview)
+    if given["transforms"] is not None:
+        _draw_transforms(path, preview, given)
+        return
+    if isinstance(path, Path) and is_volume_split(path):
         if preview is not None:
             raise click.BadParameter("a split of volumes has no contact sheet.", param_hint="--preview")
-        _verify(path, stated, as_json=as_json)
+        _verify(path, stated, as_json=given["as_json"])
         return
-    if preview is not None and preview.suffix.lower() != ".png":  # said before minutes of work
-        raise click.BadParameter(f"{preview}: expected a name that ends in .png.", param_hint="--preview")
-    if not isinstance(path, Path) or any((path / name).is_file() for name in _OF_VOLUMES):
-        _inspect_volume(str(path), preview, raw, as_json=as_json, **stated)
+    if path is not None and (not isinstance(path, Path) or any((path / n).is_file() for n in _OF_VOLUMES)):
+        _inspect_volume(str(path), preview, raw, as_json=given["as_json"], **stated)
         return
     if raw is not None:
         raise click.BadParameter(f"{path} is no volume, so there are no labels to draw.", param_hint="--raw")
-    try:
-        source = open_named(path, SourceOptions(layout=layout))
-    except UnfinishedStoreError:
-        _tell_unfinished(path)
-    found = inspect(source, number=samples)
-    click.echo(_json(found) if as_json else listing(found))
+    if path is None and not (given["image"] or given["mask"]):
+        raise click.UsageError("Missing argument 'PATH'.")
+    _inspect(path, preview, given)
+
+
+def _check_preview(preview: Path | None) -> None:
+    if preview is not None and preview.suffix.lower() not in (".png", ".html"):  # before minutes of work
+        raise click.BadParameter(
+            f"{preview}: expected a name that ends in .png or .html.", param_hint="--preview"
+        )
+
+
+def _inspect(path: Path | None, preview: Path | None, given: dict[str, Any]) -> None:
+    from voxloom.jobs.inspection_parts import check_split, look_at
+
+    quiet = given["as_json"] or is_quiet()
+    number = None if given["everything"] else given["samples"] or 128
+    looked = look_at(_parts(path, given), number=number, progress=_bar(quiet=quiet))
+    across = check_split(looked)
+    click.echo(_as_json(looked, across) if given["as_json"] else _as_text(looked, across))
     if preview is not None:
-        _draw(source, preview, samples, quiet=as_json)
+        _draw(path, preview, looked, across, number or 10**9)
+        if not given["as_json"]:
+            click.echo(f"{'Page' if preview.suffix.lower() == '.html' else 'Contact sheet'}: {preview}")
+
+
+def _parts(path: Path | None, given: dict[str, Any]) -> Any:
+    from voxloom.errors import UnfinishedStoreError
+    from voxloom.jobs.inspection_parts import is_run, parts_of
+    from voxloom.jobs.reading import SourceOptions
+
+    if path is not None and is_run(path):
+        from voxloom.jobs.inspection_run import parts_of_run
+
+        return parts_of_run(path)
+    options = SourceOptions(**take_naming(dict(given), "PATH"))
+    try:
+        return parts_of(path if not options.images and not options.masks else None, options,
+                        against=given["against"])  # fmt: skip
+    except UnfinishedStoreError:
+        if path is None:
+            raise
+        _tell_unfinished(path)
+
+
+def _bar(*, quiet: bool) -> Any:
+    if quiet or not sys.stderr.isatty():
+        return None
+    from voxloom.jobs.progress import Bar
+
+    return Bar("looking")
+
+
+def _as_text(looked: dict[str, Any], across: Any) -> str:
+    from voxloom.jobs.listing import listing, warnings_listed
+
+    told = [f"{name}\n{'=' * len(name)}\n{listing(each.found)}" if name else listing(each.found)
+            for name, each in looked.items()]  # fmt: skip
+    if across:
+        told.append("\n".join(["Between the parts", *warnings_listed(across)]))
+    elif len(looked) > 1:
+        told.append("Between the parts: nothing was found.")
+    return "\n\n".join(told)
+
+
+def _as_json(looked: dict[str, Any], across: Any) -> str:
+    if list(looked) == [""]:
+        return _json(looked[""].found)
+    parts = {name: each.found.model_dump(mode="json") for name, each in looked.items()}
+    told = {"parts": parts, "warnings": [each.model_dump(mode="json") for each in across]}
+    return json.dumps(told, indent=2, ensure_ascii=False)
+
+
+def _draw(path: Path | None, preview: Path, looked: dict[str, Any], across: Any, number: int) -> None:
+    from voxloom.jobs.inspection_page import draw_sheet, write_inspection
+
+    if preview.suffix.lower() == ".html":
+        title = path.resolve().name if path is not None else next(iter(looked.values())).found.source
+        write_inspection(preview, title, looked, across=across, number=min(number, _ON_PAGE))
+    else:
+        draw_sheet(preview, looked, number=min(number, _ON_SHEET))
+
+
+def _draw_transforms(path: Path | None, preview: Path | None, given: dict[str, Any]) -> None:
+    raise click.UsageError("--transforms: not yet.")
 
 
 def _verify(path: Path, stated: dict[str, Any], *, as_json: bool) -> None:
@@ -94,16 +192,6 @@ def _verify(path: Path, stated: dict[str, Any], *, as_json: bool) -> None:
 
 def _json(found: Any) -> str:
     return json.dumps(found.model_dump(mode="json"), indent=2, ensure_ascii=False)
-
-
-def _draw(source: Any, preview: Path, samples: int, *, quiet: bool) -> None:
-    from voxloom.jobs.preview import contact_sheet
-    from voxloom.sources import write_png
-
-    sheet = contact_sheet(source, number=min(samples, 64))
-    write_png(preview, sheet.transpose(2, 0, 1))
-    if not quiet:
-        click.echo(f"Contact sheet: {preview}")
 
 
 def _inspect_volume(

@@ -1,27 +1,38 @@
-"""Inspect: what a store or a folder holds, found from headers, labels and a few samples."""
+"""Inspect: what a store or a folder holds, found from headers, labels and some samples, or all."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from voxloom.amounts import size_of_cell
+from voxloom.amounts import counted, size_of_cell
+from voxloom.analysis.looking.finding import Finding, found
+from voxloom.analysis.looking.labels import check_classes, check_masks
+from voxloom.analysis.looking.registered import Registration
+from voxloom.analysis.looking.seen import Seen
 from voxloom.analysis.looking.sheet import evenly_spread
+from voxloom.analysis.looking.spacing import check_files, check_schemas, tiff_spacing
+from voxloom.analysis.looking.values import check_fields, check_values
 from voxloom.component import Component
 from voxloom.errors import ConfigError, DataError
 from voxloom.formats import Manifest
 from voxloom.formats.encoding import cell_array, header
 from voxloom.formats.store import Store
+from voxloom.jobs.inspection_pairs import check_alike, registrations
 from voxloom.sample import Array, Cell, Field
 from voxloom.source import Source
 from voxloom.sources import FieldStatistics
 
-__all__ = ["FieldFacts", "Inspection", "StoreFacts", "class_counts", "inspect"]
+__all__ = ["FieldFacts", "Inspection", "Looked", "StoreFacts", "class_counts", "inspect", "look"]
 
 _CHUNK = 4096  # labels read at once
+_VALUES = 4_000_000  # of a field that are remembered for its histogram
+
+Progress = Callable[[int, int], object]
 
 
 class StoreFacts(Component):
@@ -93,6 +104,10 @@ class Inspection(Component):
     """Key and reason of the samples looked at that could not be read."""
     store: StoreFacts | None = None
     """What the manifest says, for a store."""
+    registrations: tuple[Registration, ...] = ()
+    """How well the fields of a sample match, against shuffled ones."""
+    warnings: tuple[Finding, ...] = ()
+    """What will hurt later."""
 
     @property
     def compression(self) -> float | None:
@@ -103,22 +118,30 @@ class Inspection(Component):
         return sum(field.decoded_bytes for field in self.fields) / looked * self.samples / self.store.bytes
 
 
-def inspect(source: Source, *, number: int = 32) -> Inspection:
-    """Look at a source: its labels all, its headers and pixels in samples evenly spread over it.
+@dataclass(frozen=True)
+class Looked:
+    """A source that was looked at.
 
-    Parameters
+    Attributes
     ----------
     source
-        A store, a folder, a table: whatever `open_source` gives.
-    number
-        Samples to read at most.
+        It.
+    found
+        What it holds.
+    seen
+        Of each field of pixels, what is remembered of each array that could be read.
+    places
+        Index of each sample that was looked at, by key.
+    """
 
-    Raises
-    ------
-    ConfigError
-        If `number` is less than 1.
-    DataError
-        If the labels cannot be read.
+    source: Source
+    found: Inspection
+    seen: Mapping[str, Sequence[Seen]]
+    places: Mapping[str, int]
+
+
+def inspect(source: Source, *, number: int | None = 32) -> Inspection:
+    """Look at a source, and say what it holds and what will hurt later; parameters as of `look`.
 
     Examples
     --------
@@ -130,22 +153,100 @@ def inspect(source: Source, *, number: int = 32) -> Inspection:
     >>> found = inspect(ImageFolder(folder))
     >>> found.samples, found.fields[0].heights, found.fields[0].widths
     (4, (2, 2), (3, 6))
+    >>> [each.name for each in found.warnings]
+    ['constant', 'sizes']
     """
-    if number < 1:
+    return look(source, number=number).found
+
+
+def look(
+    source: Source,
+    *,
+    number: int | None = 32,
+    dropped: Sequence[str] = (),
+    progress: Progress | None = None,
+) -> Looked:
+    """Look at a source: its labels all, its headers and pixels in samples evenly spread over it.
+
+    Parameters
+    ----------
+    source
+        A store, a folder, a table: whatever `open_source` gives.
+    number
+        Samples to read at most; None reads all.
+    dropped
+        Files without a partner, which are not in the source.
+    progress
+        Told (done, total) arrays.
+
+    Raises
+    ------
+    ConfigError
+        If `number` is less than 1.
+    DataError
+        If the labels cannot be read.
+    """
+    if number is not None and number < 1:
         raise ConfigError(f"{number} samples to look at: expected at least 1.")
     store = source if isinstance(source, Store) else None
-    indices = evenly_spread(len(source), number)
+    indices = evenly_spread(len(source), len(source) if number is None else number)
     looks = [_Look(source, name, indices) for name in source.schema]
-    fields = tuple(look.facts() for look in looks)
-    return Inspection(
+    fields = []
+    for turn, each in enumerate(looks):
+        fields.append(each.facts(_told_from(progress, turn, len(looks))))
+    seen = {each.name: each.seen for each in looks if source.schema[each.name].is_spatial}
+    classes = {f.name: class_counts(source, f.name) for f in source.schema.values() if f.kind == "class"}
+    unreadable = {key: reason for each in looks for key, reason in each.unreadable.items()}
+    pairs = registrations(source, [i for i in indices if source.keys[i] not in unreadable])
+    findings = [
+        *_of_files(unreadable, dropped),
+        *(each for name, those in seen.items() for each in check_values(source.schema[name], those)),
+        *check_fields({n: those for n, those in seen.items() if source.schema[n].kind == "image"}),
+        *(each for look_ in looks for each in check_files(look_.name, look_.spacings)),
+        *check_schemas({"": source.schema}),
+        *(each for facts in fields for each in _of_numbers(facts)),
+        *(each for name in classes for each in check_classes(name, classes[name], _known(source, name))),
+        *(each for name, those in seen.items() for each in check_masks(source.schema[name], those)),
+        *pairs.findings,
+    ]
+    found_ = Inspection(
         source=repr(source),
         samples=len(source),
         sampled=len(indices),
-        fields=fields,
-        classes={f.name: class_counts(source, f.name) for f in source.schema.values() if f.kind == "class"},
-        unreadable={key: reason for look in looks for key, reason in look.unreadable.items()},
+        fields=tuple(fields),
+        classes=classes,
+        unreadable=unreadable,
         store=StoreFacts.of(store.manifest) if store else None,
+        registrations=pairs.tested,
     )
+    looked = Looked(source, found_, seen, {source.keys[i]: i for i in indices})
+    findings += check_alike({"": looked})
+    told = found_.model_copy(update={"warnings": tuple(sorted(findings, key=lambda f: f.severity == "note"))})
+    return Looked(source, told, seen, looked.places)
+
+
+def _of_files(unreadable: Mapping[str, str], dropped: Sequence[str]) -> Iterator[Finding]:
+    if unreadable:
+        yield found("unreadable", f"{counted(len(unreadable), 'sample')} not readable", list(unreadable))
+    if dropped:
+        yield found("no partner", f"{counted(len(dropped), 'file')} without a partner", dropped)
+
+
+def _of_numbers(facts: FieldFacts) -> Iterator[Finding]:
+    """Tell what is odd about numbers that are no pixels."""
+    numbers = facts.statistics
+    if numbers is not None and numbers.nonfinite and not facts.field.is_spatial:
+        what = f"{counted(len(numbers.nonfinite), 'sample')} with NaN or infinite values"
+        yield found("nonfinite", what, numbers.nonfinite, field=facts.field.name)
+
+
+def _known(source: Source, name: str) -> Sequence[str]:
+    return source.schema[name].categories
+
+
+def _told_from(progress: Progress | None, turn: int, turns: int) -> Progress | None:
+    """Return what tells of one field's samples as a part of all."""
+    return None if progress is None else lambda done, total: progress(turn * total + done, turns * total)
 
 
 def class_counts(source: Source, name: str) -> dict[str, int]:
@@ -174,11 +275,15 @@ class _Look:
         self._modes: Counter[str] = Counter()
         self._sides: dict[str, list[int]] = {"y": [], "x": []}
         self._stored = self._decoded = 0
+        self._kept = min(4096, max(64, _VALUES // max(1, len(indices))))
+        self.name = name
+        self.seen: list[Seen] = []
+        self.spacings: dict[str, tuple[float, float]] = {}
         self.unreadable: dict[str, str] = {}
 
-    def facts(self) -> FieldFacts:
+    def facts(self, progress: Progress | None = None) -> FieldFacts:
         """Read the samples, and say what they are."""
-        found = FieldStatistics.of(self._field.name, self._arrays())
+        found = FieldStatistics.of(self._field.name, self._arrays(progress))
         return FieldFacts(
             field=self._field,
             encoding=self._encoding,
@@ -191,23 +296,29 @@ class _Look:
             decoded_bytes=self._decoded,
         )
 
-    def _arrays(self) -> Iterator[tuple[str, Array]]:
+    def _arrays(self, progress: Progress | None) -> Iterator[tuple[str, Array]]:
         name = self._field.name
-        for index in self._indices:
+        for done, index in enumerate(self._indices):
+            if progress is not None:
+                progress(done + 1, len(self._indices))
             try:
                 cell, key = self._source.cells(index)[name], self._source.keys[index]
                 array = cell_array(cell, self._field, name=key, encoding=self._encoding)
-                self._count(cell, array)
+                self._count(cell, array, key)
             except DataError as error:
                 key = self._source.keys[index]
                 self.unreadable[key] = str(error).removeprefix(f"{key}: ")
                 continue
             if array.dtype.kind in "biuf":
+                if self._field.is_spatial:
+                    self.seen.append(Seen.of(key, array, self._field, kept=self._kept))
                 yield key, array
 
-    def _count(self, cell: Cell, array: Array) -> None:
+    def _count(self, cell: Cell, array: Array, key: str) -> None:
         if not isinstance(cell, np.ndarray) and self._field.kind != "text":
             head = header(cell, name=self._field.name)
+            spacing = tiff_spacing(cell) if head.kind == "tiff" else None
+            self.spacings |= {key: spacing} if spacing else {}
             self._files[head.kind] += 1
             self._modes.update([head.mode] if head.mode else [])
         self._stored += size_of_cell(cell)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from voxloom.amounts import counted, size_text
+from voxloom.analysis.looking.finding import Finding
 from voxloom.conversion import Conversion
 from voxloom.jobs.inspection import FieldFacts, Inspection
-from voxloom.sources import FieldStatistics
 
-__all__ = ["listing"]
+__all__ = ["listing", "rows_of", "warnings_listed"]
 
 _BAR = 40  # letters
 _CLASSES = 40  # more of them are shown by the largest and the smallest alone
@@ -37,7 +37,7 @@ def listing(found: Inspection) -> str:
       cat  1  ####################
       dog  2  ########################################
     """
-    return "\n".join([*_head(found), "", *_table(_rows(found)), *_classes(found), *_problems(found)])
+    return "\n".join([*_head(found), "", *_table(rows_of(found)), *_classes(found), *_problems(found)])
 
 
 def _head(found: Inspection) -> Iterator[str]:
@@ -54,7 +54,8 @@ def _head(found: Inspection) -> Iterator[str]:
     yield f"written by {store.producer}" + (f" with {', '.join(settings)}" if settings else "")
 
 
-def _rows(found: Inspection) -> Iterator[Sequence[str]]:
+def rows_of(found: Inspection) -> Iterator[Sequence[str]]:
+    """Return the table of the fields, its head first."""
     yield ("field", "kind", "axes", "type", "shape", "range", "mean", "stored as")
     for facts in found.fields:
         numbers, field = facts.statistics, facts.field
@@ -129,10 +130,6 @@ def _problems(found: Inspection) -> Iterator[str]:
     yield ""
     spread = ", evenly spread" if found.sampled > 1 else ""
     yield f"(types, shapes and values over {counted(found.sampled, 'sample')}{spread})"
-    for facts in found.fields:
-        for words, keys in _odd(facts.statistics):
-            verb = "holds" if len(keys) == 1 else "hold"
-            yield f"{len(keys)} of them {verb} {words} in {facts.field.name!r}: {', '.join(keys[:5])}"
     for key, reason in found.unreadable.items():
         yield f"not readable: {key}: {reason}"
     skipped = found.store.skipped if found.store else ()
@@ -142,12 +139,18 @@ def _problems(found: Inspection) -> Iterator[str]:
         yield from (f"  {key}: {reason}" for key, reason in skipped[:_SKIPPED])
         if len(skipped) > _SKIPPED:
             yield f"  ... and {len(skipped) - _SKIPPED} more (--json lists all)"
+    yield from _matched(found)
+    yield from warnings_listed(found.warnings)
 
 
-def _odd(statistics: FieldStatistics | None) -> Iterator[tuple[str, Sequence[str]]]:
-    if statistics is None or any(not shape for shape in statistics.shapes):
-        return
-    if statistics.blank:
-        yield "zeros only", statistics.blank
-    if statistics.nonfinite:
-        yield "NaN or infinite values", statistics.nonfinite
+def warnings_listed(findings: Sequence[Finding]) -> Iterator[str]:
+    """Return lines that tell what will hurt later, why, and the cure."""
+    for finding in findings:
+        yield ""
+        yield f"{finding.severity}: {finding.text}"
+        yield f"  {finding.why}"
+        yield f"  {finding.cure}"
+
+
+def _matched(found: Inspection) -> Iterator[str]:
+    yield from (test.text for test in found.registrations if test.is_matched)

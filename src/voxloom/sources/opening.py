@@ -21,7 +21,7 @@ from voxloom.sources.stored import is_store
 from voxloom.sources.table import TABLE_SUFFIXES, table
 from voxloom.sources.webdataset import TarFolder
 
-__all__ = ["OpenAs", "is_volume", "open_source"]
+__all__ = ["PARTS", "OpenAs", "is_volume", "open_source", "paired_fields"]
 
 OpenAs = Literal["auto", "classes", "flat", "pairs", "store", "table", "tar", "older", "volume"]
 """How `open_source` reads what lies at a path; ``auto`` looks."""
@@ -33,7 +33,8 @@ _log = logging.getLogger(__name__)
 _SHOWN = 200  # letters of a path that a message shows
 _MASKS = re.compile(r"(masks?|labels?|annotations?|segmentations?)([-_ ].*)?", re.IGNORECASE)
 _OF_ZARR = ("zarr.json", ".zgroup", ".zarray", ".zattrs")
-_PARTS = {"train", "training", "val", "valid", "validation", "test", "testing", "eval"}
+PARTS = frozenset({"train", "training", "val", "valid", "validation", "test", "testing", "eval"})
+"""Names of folders that hold a part of a split each."""
 
 
 def open_source(
@@ -179,10 +180,10 @@ def _of_folder(path: Path, tars: list[str], tables: list[str]) -> str:
             f"{path}: nothing here that can be read; found {direct.ignored}. Expected a store, images in "
             "this folder or in a folder for each class, a table or tars."
         )
-    if len(chosen) > 1 or (set(map(str.lower, classes)) <= _PARTS and classes):
+    if len(chosen) > 1 or (set(map(str.lower, classes)) <= PARTS and classes):
         raise DataError(_ambiguous(path, found, chosen, tables))
     if chosen == ["classes"]:
-        if _paired(path, classes) is not None:
+        if paired_fields(path, classes) is not None:
             return "pairs"
         _hint_at_pairs(path, classes)
     return chosen[0]
@@ -210,8 +211,13 @@ def _ambiguous(path: Path, found: str, chosen: list[str], tables: list[str]) -> 
     return f"{path}: could be meant in more than one way: found {found}. Open it with {' or '.join(ways)}."
 
 
-def _paired(path: Path, folders: list[str]) -> dict[str, str] | None:
-    """Return the folder of each field, if there are two that their names pair and they share stems."""
+def paired_fields(path: Path, folders: list[str]) -> dict[str, str] | None:
+    """Return the folder of each field, if there are two that their names pair and they share stems.
+
+    Examples
+    --------
+    >>> paired_fields(Path("data"), ["cats", "dogs", "mice"])  # three are classes
+    """
     if len(folders) != 2:
         return None
     named = {name.lower(): name for name in folders}
@@ -248,7 +254,7 @@ def _stems(folder: Path) -> set[str]:
 def _pairs(path: Path, fields: Mapping[str, str] | None) -> Source:
     if fields is None:
         folders = list_folder(str(path)).folders
-        fields = _paired(path, folders)
+        fields = paired_fields(path, folders)
     if fields is None:
         raise DataError(
             f"{path}: which folders belong together? Found {', '.join(folders) or 'none'}. Name the "

@@ -54,6 +54,16 @@ class Registration(Component):
         """Whether the partners match better than shuffled ones."""
         return self.p <= _SURE
 
+    @property
+    def text(self) -> str:
+        """What was found, in a sentence."""
+        one, other = self.fields
+        how = "belong together" if self.is_matched else "match no better than shuffled ones"
+        return (
+            f"{one} and {other} {how}: a partner matches better than {self.auc:.0%} of the wrong ones "
+            f"(p = {self.p:.2g}, {self.pairs} pairs, {self.measure})"
+        )
+
 
 def registration(
     fields: tuple[str, str],

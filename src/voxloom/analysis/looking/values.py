@@ -31,6 +31,11 @@ def check_values(field: Field, seen: Sequence[Seen]) -> list[Finding]:
     >>> [each.name for each in check_values(field, [Seen.of(k, v, field) for k, v in arrays.items()])]
     ['sizes', 'constant']
     """
+    if field.kind == "latent":
+        return [
+            each.model_copy(update={"field": field.name})
+            for each in _named(seen, "nonfinite", "NaN or infinite values", lambda s: s.nonfinite > 0)
+        ]
     if field.kind != "image" or not seen:
         return []
     return [each.model_copy(update={"field": field.name}) for each in _checked(seen)]
@@ -86,11 +91,10 @@ def _checked(seen: Sequence[Seen]) -> Iterator[Finding]:
     yield from _odd_ones(seen, "sizes", "{} sizes; most {}", lambda s: _size(s))
     yield from _odd_ones(seen, "types", "{} types; most {}", lambda s: s.dtype)
     yield from _odd_ones(seen, "channels", "{} numbers of channels; most {}", lambda s: str(s.channels))
-    if all(each.levels <= _FEW_LEVELS for each in seen) and len(seen) > 1:
-        most = max(each.levels for each in seen)
-        if most > 1:
-            what = f"at most {most} different values in each of {counted(len(seen), 'image')}: a mask?"
-            yield found("labels as images", what, number=len(seen))
+    most = max(each.levels for each in seen)
+    if 1 < most <= _FEW_LEVELS and len(seen) > 1:
+        what = f"at most {most} different values in each of {counted(len(seen), 'image')}: a mask?"
+        yield found("labels as images", what, number=len(seen))
     else:
         yield from _named(seen, "saturated", _SATURATED, lambda s: s.at_top > _AT_TOP and s.levels > 2)
         yield from _named(seen, "constant", "constant or nearly empty", lambda s: s.is_constant)

@@ -1,0 +1,157 @@
+"""One image, mask or latent as a picture: its window, its colours, its legend."""
+
+from __future__ import annotations
+
+import colorsys
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from voxloom.analysis.latents.palette import OKABE_ITO
+from voxloom.analysis.looking.planes import plane_of
+from voxloom.panels import shaded, window_of
+from voxloom.sample import Array, Field, Sample, Schema
+
+__all__ = ["Picture", "colour_of_id", "coloured", "is_labels", "named_ids", "over", "pictures_of"]
+
+Picture = npt.NDArray[np.uint8]
+Colour = tuple[int, int, int]
+
+_TURN = 0.6180339887498949  # of the circle of hues: neighbouring ids come to lie far apart
+_OPACITY = 0.5
+_CHANNELS = 4  # of a latent or another image, drawn at most
+_WHITE = (242, 242, 242)  # in the place of the palette's black, which is the background
+
+
+def colour_of_id(label: int) -> Colour:
+    """Return the colour of an id: black for 0, Okabe and Ito's for the next 7 and white, then hues.
+
+    Examples
+    --------
+    >>> colour_of_id(0), colour_of_id(1), colour_of_id(2)
+    ((0, 0, 0), (230, 159, 0), (86, 180, 233))
+    """
+    if label == 0:
+        return 0, 0, 0
+    if 0 < label <= len(_CLASSES):
+        return _CLASSES[label - 1]
+    red, green, blue = colorsys.hsv_to_rgb(label * _TURN % 1, 0.65, 0.95)
+    return round(red * 255), round(green * 255), round(blue * 255)
+
+
+def _of_text(text: str) -> Colour:
+    return int(text[1:3], 16), int(text[3:5], 16), int(text[5:7], 16)
+
+
+_BRIGHT = ("#E69F00", "#56B4E9", "#009E73", "#CC79A7", "#D55E00", "#F0E442", "#0072B2")
+"""Okabe and Ito's, the brightest first: they stand on dark images."""
+assert set(_BRIGHT) < set(OKABE_ITO)
+_CLASSES = (*map(_of_text, _BRIGHT), _WHITE)
+
+
+def is_labels(array: Array, field: Field) -> bool:
+    """Return whether a field holds ids, one a pixel."""
+    return field.kind == "mask" and array.dtype.kind in "biu"
+
+
+def coloured(ids: Array) -> Picture:
+    """Return ids (H, W) in colour, (H, W, 3); the same id has the same colour in each picture.
+
+    Examples
+    --------
+    >>> coloured(np.array([[0, 1]]))[0].tolist()
+    [[0, 0, 0], [230, 159, 0]]
+    """
+    values, places = np.unique(ids, return_inverse=True)
+    colours = np.array([colour_of_id(int(value)) for value in values], np.uint8)
+    drawn: Picture = colours[places.reshape(ids.shape)]
+    return drawn
+
+
+def over(ground: Picture, ids: Array) -> Picture:
+    """Return a picture (H, W, 3) with ids (H, W) in colour over it; 0 hides nothing.
+
+    Examples
+    --------
+    >>> over(np.full((1, 2, 3), 100, np.uint8), np.array([[0, 1]]))[0].tolist()
+    [[100, 100, 100], [165, 130, 50]]
+    """
+    mixed = (1 - _OPACITY) * ground.astype(np.float64) + _OPACITY * coloured(ids)
+    drawn: Picture = np.where((ids != 0)[..., None], mixed.round(), ground).astype(np.uint8)
+    return drawn
+
+
+def pictures_of(sample: Sample, names: Sequence[str]) -> list[tuple[str, Picture, bool]]:
+    """Draw the fields of a sample: title, picture (H, W, 3), and whether it is of labels.
+
+    8-bit images are drawn as they are, others between their 0.5 and 99.5 percentiles; a mask lies over
+    the first image of its size, or stands alone on black. Of a latent each channel is drawn, up to 4.
+
+    Raises
+    ------
+    SchemaError
+        If a field has no pixels along y and x.
+    """
+    drawn: list[tuple[str, Picture, bool]] = []
+    grounds: dict[tuple[int, ...], Picture] = {}
+    for name in names:
+        field = sample.schema[name]
+        if field.kind != "mask":
+            drawn += [(title, picture, False) for title, picture in _image(sample[name], field)]
+            grounds.setdefault(drawn[-1][1].shape[:2], drawn[-1][1])
+    for name in names:
+        field = sample.schema[name]
+        if field.kind == "mask":
+            drawn.append((name, _mask(sample[name], field, grounds), True))
+    return drawn
+
+
+def named_ids(schema: Schema, ids: Mapping[str, Iterable[int]]) -> list[tuple[str, Colour]]:
+    """Return the name and the colour of the ids in masks, for a legend; nothing where they are many.
+
+    Parameters
+    ----------
+    schema
+        Its masks name their classes, or do not: then an id is its own name.
+    ids
+        Those that occur, of each mask.
+    """
+    names: dict[int, str] = {}
+    for field, values in ids.items():
+        for value in sorted({int(value) for value in values} - {0}):
+            known = schema[field].categories
+            names.setdefault(value, known[value] if 0 <= value < len(known) else str(value))
+    return [(name, colour_of_id(value)) for value, name in sorted(names.items())]
+
+
+def _image(array: Array, field: Field) -> list[tuple[str, Picture]]:
+    plane = plane_of(array, field)
+    if plane.dtype == bool:
+        plane = plane.astype(np.uint8) * np.uint8(255)
+    if plane.ndim == 3 and plane.shape[-1] in (3, 4) and field.kind != "latent":
+        return [(field.name, _shaded(plane[..., :3]))]
+    if plane.ndim == 3:
+        channels = min(plane.shape[-1], _CHANNELS)
+        if channels > 1:
+            return [(f"{field.name} {c}", _shaded(plane[..., c])) for c in range(channels)]
+        plane = plane[..., 0]
+    return [(field.name, _shaded(plane))]
+
+
+def _shaded(plane: Array) -> Picture:
+    window = (0.0, 255.0) if plane.dtype == np.uint8 else window_of(plane)
+    return np.asarray(shaded(plane, window), np.uint8)
+
+
+def _mask(array: Array, field: Field, grounds: Mapping[Any, Picture]) -> Picture:
+    plane = plane_of(array, field)
+    if plane.ndim == 3:
+        if plane.shape[-1] in (3, 4):  # colours, and not ids
+            return _shaded(plane[..., :3])
+        plane = plane[..., 0]
+    if not is_labels(plane, field):
+        return _shaded(plane)
+    ground = grounds.get(plane.shape)
+    return coloured(plane) if ground is None else over(ground, plane)

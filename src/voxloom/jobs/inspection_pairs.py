@@ -1,0 +1,183 @@
+"""What needs several images of a source at once: partners that belong together, and near-duplicates."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import chain
+from typing import TYPE_CHECKING
+
+from voxloom.amounts import counted
+from voxloom.analysis.looking.alike import Likeness, candidates, compared
+from voxloom.analysis.looking.finding import KEYS, Finding, found
+from voxloom.analysis.looking.planes import Plane, grey_plane, plane_of, resized
+from voxloom.analysis.looking.registered import LEAST, Registration, registration, shape_of_labels
+from voxloom.analysis.looking.sheet import evenly_spread
+from voxloom.errors import DataError, SchemaError
+from voxloom.sample import Array, Field, Schema
+from voxloom.source import Source
+
+if TYPE_CHECKING:
+    from voxloom.jobs.inspection import Looked
+
+__all__ = ["Pairs", "check_alike", "registrations"]
+
+_PAIRS = 64  # that are compared with each other
+_SIDES = 3  # fields that are compared with the first
+_SIDE = 96  # pixels that near-duplicates are compared at
+_IMAGES = 4000  # that are read again to confirm
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """What was found of the partners."""
+
+    tested: tuple[Registration, ...]
+    findings: tuple[Finding, ...]
+
+
+def registrations(source: Source, indices: Sequence[int], *, seed: int = 0) -> Pairs:
+    """Test whether the fields of a sample belong together, against those of other samples.
+
+    Parameters
+    ----------
+    source
+        Of at least two fields of pixels, or nothing is tested.
+    indices
+        Samples that can be read; of more than 64 some are taken.
+    seed
+        Of the shuffles.
+    """
+    fields = _sides(source.schema)
+    if len(fields) < 2 or not indices:
+        return Pairs((), ())
+    chosen = [indices[place] for place in evenly_spread(len(indices), _PAIRS)]
+    keys, planes = _planes(source.select(*fields), chosen, fields)
+    first, *others = fields
+    if len(keys) < LEAST:
+        told = f"{counted(len(keys), 'pair')}: at least {LEAST} are needed to test whether partners match"
+        return Pairs((), (found("too few pairs", told, number=len(keys)),))
+    tested = tuple(
+        registration((first, other), keys, (planes[first], planes[other]), seed=seed) for other in others
+    )
+    return Pairs(tested, tuple(chain.from_iterable(map(_of_registration, tested))))
+
+
+def _of_registration(tested: Registration) -> Iterator[Finding]:
+    one, other = tested.fields
+    numbers = {"auc": tested.auc, "p": tested.p, "pairs": tested.pairs}
+    if not tested.is_matched:
+        yield found("not registered", tested.text, number=tested.pairs, numbers=numbers)
+    elif tested.odd:
+        what = f"{counted(len(tested.odd), 'pair')} of {one} and {other} match worse than the others do"
+        yield found("odd pairs", what, tested.odd, numbers=numbers)
+
+
+def _sides(schema: Schema) -> list[str]:
+    """Return the fields to compare, an image first."""
+    names = [f.name for f in schema.values() if f.kind in ("image", "mask")]
+    images = [name for name in names if schema[name].kind == "image"]
+    return [*images[:1], *(n for n in names if n not in images[:1])][: _SIDES + 1] if images else []
+
+
+def _planes(
+    source: Source, indices: Sequence[int], fields: Sequence[str]
+) -> tuple[list[str], dict[str, list[Plane]]]:
+    keys: list[str] = []
+    planes: dict[str, list[Plane]] = {name: [] for name in fields}
+    for index in indices:
+        try:
+            sample = source[index]
+            row = {name: _shape(sample[name], source.schema[name]) for name in fields}
+        except (DataError, SchemaError):  # told where the samples are looked at
+            continue
+        keys.append(sample.key)
+        for name, plane in row.items():
+            planes[name].append(plane)
+    return keys, planes
+
+
+def _shape(array: Array, field: Field) -> Plane:
+    plane = plane_of(array, field)
+    if field.kind == "mask" and plane.dtype.kind in "biu":
+        return shape_of_labels(plane if plane.ndim == 2 else plane.max(axis=-1))
+    grey = grey_plane(array, field)
+    assert grey is not None
+    return grey
+
+
+def check_alike(parts: Mapping[str, Looked]) -> list[Finding]:
+    """Return near-duplicates within a source, or, of several parts, those across them.
+
+    Parameters
+    ----------
+    parts
+        What was looked at; of one part, all pairs are looked for.
+    """
+    shared = [set(looked.seen) for looked in parts.values()]
+    names = [
+        name
+        for name, field in next(iter(parts.values())).source.schema.items()
+        if field.kind == "image" and all(name in each for each in shared)
+    ]
+    return [each for name in names[:1] for each in _alike(name, parts)]
+
+
+def _alike(name: str, parts: Mapping[str, Looked]) -> Iterator[Finding]:
+    rows = [
+        (part, each.key, each.print)
+        for part, looked in parts.items()
+        for each in looked.seen[name]
+        if each.print is not None
+    ]
+    numbers = {part: i for i, part in enumerate(parts)}
+    across = [numbers[part] for part, _, _ in rows] if len(parts) > 1 else None
+    pairs = candidates([print_ for _, _, print_ in rows if print_ is not None], across)
+    known: dict[int, Plane] = {}
+    alike: list[tuple[int, int, Likeness]] = []
+    for i, j in pairs.tolist():
+        if len(known) > _IMAGES and not {i, j} <= known.keys():
+            continue
+        for row in {i, j} - known.keys():
+            part, key, _ = rows[row]
+            known[row] = _again(parts[part], name, key)
+        likeness = compared(known[i], known[j], side=_SIDE)
+        if likeness.is_near:
+            alike.append((i, j, likeness))
+    told = _told_across if across is not None else _told_within
+    labels = [f"{part}: {key}" if part else key for part, key, _ in rows]
+    yield from (each.model_copy(update={"field": name}) for each in told(labels, alike))
+
+
+def _again(looked: Looked, name: str, key: str) -> Plane:
+    """Read an image once more, and return it small."""
+    source = looked.source.select(name)
+    plane = grey_plane(source[looked.places[key]][name], source.schema[name])
+    assert plane is not None
+    return resized(plane, (min(_SIDE, plane.shape[0]), min(_SIDE, plane.shape[1])))
+
+
+def _told_across(labels: Sequence[str], alike: Sequence[tuple[int, int, Likeness]]) -> Iterator[Finding]:
+    if alike:
+        copies = sum(likeness.is_copy for _, _, likeness in alike)
+        what = f"{counted(len(alike), 'pair')} across the split show the same, {copies} of them copies"
+        yield found("leak", what, _named(labels, alike), number=len(alike), numbers={"copies": copies})
+
+
+def _told_within(labels: Sequence[str], alike: Sequence[tuple[int, int, Likeness]]) -> Iterator[Finding]:
+    copies = [each for each in alike if each[2].is_copy]
+    near = [each for each in alike if not each[2].is_copy]
+    if copies:
+        images = len({i for pair in copies for i in pair[:2]})
+        what = f"{images} images are copies of each other"
+        yield found(
+            "duplicates", what, _named(labels, copies), number=len(copies), numbers={"images": images}
+        )
+    if near:
+        what = f"{counted(len(near), 'pair')} of images are nearly the same"
+        yield found("alike", what, _named(labels, near), number=len(near))
+
+
+def _named(labels: Sequence[str], alike: Sequence[tuple[int, int, Likeness]]) -> list[str]:
+    best = sorted(alike, key=lambda each: -each[2].whole)[:KEYS]
+    return [f"{labels[i]} = {labels[j]}" for i, j, _ in best]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 import webbrowser
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,36 +13,66 @@ import click
 from voxloom.cli.naming import layout_option
 from voxloom.cli.wording import WordedCommand, is_quiet
 
-__all__ = ["command", "run"]
+__all__ = ["command"]
 
-_PORT = click.IntRange(0, 65535)
+_PATH = click.Path(path_type=Path)
+_POSITIVE = click.IntRange(min=1)
+_PARAMETERS = ("n_neighbors", "min_dist", "perplexity")
+_ENCODING = ("max_images", "patch_size", "batch_size")
 
 
 @click.command(name="explore", cls=WordedCommand)
-@click.argument("stores", nargs=-1, type=click.Path(path_type=Path))
+@click.argument("stores", nargs=-1, type=_PATH)
+@click.option("--group", multiple=True, metavar="NAME=STORE", help="A store by the name of its group.")
+@click.option("--field", help="Field of vectors in the stores.  [default: the posterior means, *_mu]")
 @click.option(
-    "--group", multiple=True, metavar="NAME=STORE", help="A store and the name of its group; repeatable."
-)
-@click.option(
-    "--images", type=click.Path(path_type=Path), metavar="SOURCE",
-    help="Images of the points, by their keys.  [default: those that were encoded]",
+    "--images", type=_PATH, metavar="SOURCE",
+    help="Pictures of the points, by their keys.  [default: what was encoded]",
 )  # fmt: skip
 @layout_option("--images")
 @click.option(
-    "--checkpoint", type=click.Path(path_type=Path),
-    help="A run: decodes between two points, and translates images where it is a latent model, a "
-    "regression or pix2pix.",
+    "--checkpoint", type=_PATH,
+    help="A run: decodes between two points; one of a latent model, a regression or pix2pix translates.",
 )  # fmt: skip
-@click.option("--field", help="Field of vectors in the stores.  [default: posterior means]")
-@click.option("--patient", metavar="REGEX", help="Finds the patient in a key, to colour and filter by.")
-@click.option("--fit", default="joint", show_default=True, help="joint, or the group to fit alone.")
-@click.option("--method", default="pca", show_default=True, help="Shown first: pca, umap or tsne.")
-@click.option("--title", default="", help="Above the page.")
+@click.option(
+    "--encode", multiple=True, metavar="NAME=FOLDER",
+    help="A group of images that are encoded first, with --checkpoint.",
+)  # fmt: skip
+@click.option("--max-images", type=_POSITIVE, help="Most points of a group, its first.  [default: all]")
+@click.option(
+    "--patch-size", nargs=2, type=_POSITIVE, metavar="H W",
+    help="Size that images of --encode are brought to.  [default: that of the training]",
+)  # fmt: skip
+@click.option("--batch-size", type=_POSITIVE, default=8, show_default=True, help="Of --encode, at once.")
+@click.option(
+    "-c", "--config-file", type=click.Path(), multiple=True,
+    help="Configuration that bare weights of an older system were trained with; else not needed.",
+)  # fmt: skip
+@click.option("--device", help="Of the checkpoint: cpu or cuda:1.  [default: a GPU if there is one]")
+@click.option(
+    "--color-by", default="group", show_default=True, metavar="group|class|ATTRIBUTE|key:REGEX",
+    help="What colour tells at first.",
+)  # fmt: skip
+@click.option("--patient", metavar="key:REGEX", help="What tells whose a point is, to colour and filter by.")
+@click.option(
+    "--method", type=click.Choice(["pca", "umap", "tsne"]), default="pca", show_default=True,
+    help="Shown first.",
+)  # fmt: skip
+@click.option(
+    "--fit", default="joint", show_default=True, metavar="joint|GROUP",
+    help="Fit all groups together, or one of them: the others are then transformed.",
+)  # fmt: skip
+@click.option("--n-neighbors", type=int, help="Of UMAP, at first.  [default: 15]")
+@click.option("--min-dist", type=float, help="Of UMAP, at first.  [default: 0.1]")
+@click.option("--perplexity", type=float, help="Of t-SNE, at first.  [default: 30]")
 @click.option("--seed", type=int, default=42, show_default=True, help="Of projections and translations.")
-@click.option("--device", help="Of the checkpoint, for instance cpu.  [default: a GPU if there is one]")
-@click.option("--port", type=_PORT, default=8050, show_default=True, help="If taken, the next free one.")
-@click.option("--browser/--no-browser", default=False, help="Open the page in the browser.")
-def command(stores: tuple[Path, ...], group: tuple[str, ...], port: int, browser: bool, **given: Any) -> None:
+@click.option("--title", default="", help="Above the page.  [default: the groups]")
+@click.option(
+    "--port", type=click.IntRange(0, 65535), default=8050, show_default=True,
+    help="Taken: the next free one.",
+)  # fmt: skip
+@click.option("--browser/--no-browser", default=False, help="Open the page.  [default: print its address]")
+def command(stores: tuple[Path, ...], port: int, browser: bool, **given: Any) -> None:
     """Explore latents in the browser: a scatter of all points, their images, and what lies between.
 
     The page is served to this machine alone, until Ctrl-C.
@@ -49,39 +80,74 @@ def command(stores: tuple[Path, ...], group: tuple[str, ...], port: int, browser
     \b
     Examples:
       voxloom explore latents --checkpoint runs/vae
-      voxloom explore --group ct=latents/ct --group mr=latents/mr --patient "_([0-9]+)$"
+      voxloom explore --group ct=latents/ct --group mr=latents/mr --patient "key:_([0-9]+)$"
+      voxloom explore --encode ct=scans/ct --encode mr=scans/mr --checkpoint runs/vae
     """
-    from voxloom.jobs.exploring import ExploreOptions
-    from voxloom.jobs.latent_stores import named_stores, open_latents
-    from voxloom.jobs.reading import SourceOptions
+    from voxloom.jobs.exploring import serve
 
-    if not stores and not group:
-        raise click.UsageError("expected at least one STORE, as voxloom encode writes them.")
-    patient, layout = given.pop("patient"), given.pop("layout")
-    labels = {} if patient is None else {"patient": f"key:{patient}"}
-    options = ExploreOptions(labels=labels, source=SourceOptions(layout=layout), **given)
-    run(open_latents(named_stores(stores, _named(group))), options, port=port, browser=browser)
-
-
-def run(sources: Any, options: Any, *, port: int, browser: bool) -> None:
-    """Serve the page of some latents, and say where."""
-    from voxloom.jobs.exploring import open_session, serve
+    session = _session(stores, given)
 
     def ready(url: str) -> None:
-        if not is_quiet():
-            click.echo(f"exploring {len(session.points):,} points at {url} until Ctrl-C")
+        click.echo(f"exploring {len(session.points):,} points at {url} until Ctrl-C")
         if browser:
             webbrowser.open(url)
 
-    session = open_session(sources, options)
     serve(session, port, ready)
 
 
-def _named(words: Iterable[str]) -> dict[str, Path]:
+def _session(stores: Sequence[Path], given: dict[str, Any]) -> Any:
+    from voxloom.config import load_config
+    from voxloom.jobs.exploring import ExploreOptions, open_session
+    from voxloom.jobs.latent_stores import named_stores, open_latents
+    from voxloom.jobs.reading import SourceOptions
+
+    groups, folders = (_named(given.pop(name), f"--{name}") for name in ("group", "encode"))
+    files = given.pop("config_file")
+    config = load_config("vae", files) if files else None
+    how = {name: given.pop(name) for name in _ENCODING}
+    parameters = {name: value for name in _PARAMETERS if (value := given.pop(name)) is not None}
+    options = ExploreOptions(
+        config=config,
+        max_points=how["max_images"],
+        parameters=parameters,
+        source=SourceOptions(layout=given.pop("layout")),
+        **given,
+    )
+    if folders and options.checkpoint is None:
+        raise click.UsageError("--encode needs --checkpoint, a run or weights of a VAE.")
+    if not (stores or groups or folders):
+        raise click.UsageError("expected a STORE as voxloom encode writes them, or folders as --encode.")
+    sources = open_latents(named_stores(stores, groups)) if stores or groups else {}
+    return open_session(sources | _encoded(folders, options, how), options)
+
+
+def _encoded(folders: dict[str, Path], options: Any, how: dict[str, Any]) -> dict[str, Any]:
+    from voxloom.jobs.latent_stores import FolderOptions, encode_folders
+    from voxloom.jobs.progress import transfer
+
+    if not folders:
+        return {}
+    progress = transfer("encoding") if sys.stderr.isatty() and not is_quiet() else None
+    chosen = FolderOptions(
+        size=how["patch_size"],
+        max_images=how["max_images"],
+        batch_size=how["batch_size"],
+        device=options.device,
+    )
+    try:
+        return encode_folders(
+            folders, options.checkpoint, config=options.config, options=chosen, progress=progress
+        )
+    finally:
+        if progress is not None:
+            progress.close()
+
+
+def _named(words: Iterable[str], option: str) -> dict[str, Path]:
     found: dict[str, Path] = {}
     for word in words:
         name, equals, path = word.partition("=")
         if not (name and equals and path) or name in found:
-            raise click.BadParameter(f"{word!r}: expected NAME=STORE, each name once.", param_hint="--group")
+            raise click.BadParameter(f"{word!r}: expected NAME=PATH, each name once.", param_hint=option)
         found[name] = Path(path)
     return found

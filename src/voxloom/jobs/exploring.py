@@ -14,11 +14,14 @@ from voxloom.analysis.explorer.images import Images
 from voxloom.analysis.explorer.page import make_page
 from voxloom.analysis.explorer.server import Serving, make_app
 from voxloom.analysis.explorer.session import Session, SessionOptions
+from voxloom.analysis.latents.colouring import class_of
 from voxloom.analysis.latents.points import Points
 from voxloom.component import Component
+from voxloom.config import Config
 from voxloom.errors import CheckpointError, MissingDataError
 from voxloom.formats.store import Store
 from voxloom.inference import LatentSpace, Trained, Translation
+from voxloom.jobs.bare import trained_from_weights
 from voxloom.jobs.device import device_of
 from voxloom.jobs.encoding import encoded_source
 from voxloom.jobs.reading import SourceOptions, near_name, open_named
@@ -47,8 +50,12 @@ class ExploreOptions(Component):
     """A run or a checkpoint that decodes latents and translates images."""
     device: str | None = None
     """Where it computes; None takes a GPU where there is one."""
-    labels: Mapping[str, str] = {}
-    """Further fields to colour by: name -> ``key:REGEX``."""
+    config: Config | None = None
+    """What bare weights of an older system belong to; a checkpoint knows by itself."""
+    color_by: str = "group"
+    """What colour tells first: ``group``, ``class``, the name of an attribute, or ``key:REGEX``."""
+    patient: str | None = None
+    """What tells whose a point is, as `color_by`: one more field to colour by."""
     fit: str = "joint"
     """All groups together, or the name of the group that is fitted; the others are then transformed."""
     method: str = "pca"
@@ -94,7 +101,7 @@ def open_session(sources: Mapping[str, Source], options: ExploreOptions | None =
         title=options.title or ", ".join(points.parts),
         fit=options.fit,
         seed=options.seed,
-        labels=options.labels,
+        **_labels(points, options),
         method=options.method,
         parameters=options.parameters,
         notices=tuple(notices),
@@ -138,6 +145,19 @@ def serve(session: Session, port: int, ready: Callable[[str], object]) -> None:
         session.close()
 
 
+def _labels(points: Points, options: ExploreOptions) -> dict[str, Any]:
+    """Return the fields that expressions name, and the one that colour tells first."""
+    labels = {} if options.patient is None else {"patient": class_of(points, options.patient)}
+    colour = class_of(points, options.color_by)
+    if colour.startswith("key:"):
+        same = [name for name, by in labels.items() if by == colour]
+        labels |= {} if same else {"label": colour}
+        colour = same[0] if same else "label"
+    for by in labels.values():
+        points.labels(by)  # what is wrong with an expression is told now
+    return {"labels": labels, "colour": colour}
+
+
 def _cut(sources: Mapping[str, Source], most: int | None) -> dict[str, Source]:
     if most is None:
         return dict(sources)
@@ -171,7 +191,7 @@ def _abilities(points: Points, options: ExploreOptions) -> tuple[Any, Any, list[
         return None, None, []
     if not os.path.exists(path):
         raise MissingDataError(f"checkpoint {path} does not exist.{near_name(path)}")
-    trained = Trained.load(path, device=device_of(options.device))
+    trained = _trained(path, options)
     decoder, undecoded = _tried(LatentSpace.from_trained, trained)
     translator, untranslated = _tried(Translation.from_trained, trained)
     if decoder is not None and (reason := _unlike(points, decoder, path)):
@@ -179,6 +199,16 @@ def _abilities(points: Points, options: ExploreOptions) -> tuple[Any, Any, list[
     if decoder is None and translator is None:
         raise CheckpointError(f"nothing to do for {path}: {undecoded} {untranslated}")
     return decoder, translator, [f"No decoding along a line: {undecoded}"] if decoder is None else []
+
+
+def _trained(path: Path, options: ExploreOptions) -> Trained:
+    device = device_of(options.device)
+    try:
+        return Trained.load(path, device=device)
+    except CheckpointError:
+        if options.config is None:
+            raise
+    return trained_from_weights("vae", path, options.config)
 
 
 def _tried(take: Callable[[Trained], Any], trained: Trained) -> tuple[Any, str]:

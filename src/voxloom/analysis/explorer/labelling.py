@@ -31,10 +31,21 @@ class Labelling:
         Whose labels.
     named
         Further fields: name -> what `Points.labels` takes.
+    first
+        The field that is shown first.
+
+    Raises
+    ------
+    UnknownNameError
+        When there is no field `first`.
     """
 
     points: Points
     named: Mapping[str, str]
+    first: str = "group"
+
+    def __post_init__(self) -> None:
+        self.check(self.first)
 
     @cached_property
     def fields(self) -> tuple[FieldChoice, ...]:
@@ -49,12 +60,16 @@ class Labelling:
         UnknownNameError
             When there is no such field.
         """
-        if field not in self._names:
-            raise UnknownNameError(f"no field {field!r}: expected one of {', '.join(self._names)}.")
+        self.check(field)
         with self._lock:
             if field not in self._found:
                 self._found[field] = self._read(field)
             return self._found[field]
+
+    def check(self, field: str) -> None:
+        """Raise UnknownNameError where there is no field of that name."""
+        if field not in self._names:
+            raise UnknownNameError(f"no field {field!r}: expected one of {', '.join(self._names)}.")
 
     def text(self, row: int) -> dict[str, str]:
         """Return the values of a point as texts, the group left out."""
@@ -62,7 +77,8 @@ class Labelling:
 
     @cached_property
     def _names(self) -> tuple[str, ...]:
-        return tuple(dict.fromkeys(["group", *self.named, *self.points.attributes]))
+        names = ["group", *self.named, *self.points.attributes]
+        return tuple(dict.fromkeys(sorted(names, key=lambda name: name != self.first)))
 
     @cached_property
     def _found(self) -> dict[str, Labels]:

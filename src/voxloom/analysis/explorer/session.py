@@ -58,6 +58,8 @@ class SessionOptions:
         The one that the page begins with: the first of `Session.methods`.
     parameters
         Where sliders begin, of any method.
+    colour
+        The field that points are coloured by first: the first of `Session.fields`.
     labels
         Further fields to colour by: name -> what `Points.labels` takes, for instance
         ``{"patient": "key:_([0-9]+)$"}``.
@@ -70,6 +72,7 @@ class SessionOptions:
     seed: int = 42
     method: str = "pca"
     parameters: Mapping[str, float] = field(default_factory=dict)
+    colour: str = "group"
     labels: Mapping[str, str] = field(default_factory=dict)
     notices: tuple[str, ...] = ()
 
@@ -128,7 +131,8 @@ class Session:
             methods_of(len(points)), self.options.method, self.options.parameters
         )
         images = images or Images(points, {})
-        self._gallery, self._labelling = Gallery(images), Labelling(points, self.options.labels)
+        self._gallery = Gallery(images)
+        self._labelling = Labelling(points, self.options.labels, self.options.colour)
         self._decoder = decoder
         self._projecting = Projecting(points, self.options.fit)
         self._worker = worker or Worker(self._projecting)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
 from typing import ClassVar, Literal, NamedTuple
 
 import numpy as np
@@ -16,10 +17,19 @@ from voxloom.component import Component
 from voxloom.errors import DataError
 from voxloom.registry import Registry
 
-__all__ = ["PROJECTIONS", "Pca", "Placed", "Projected", "Projection", "Setting", "project"]
+__all__ = [
+    "PROJECTIONS",
+    "Pca",
+    "Placed",
+    "Projected",
+    "Projection",
+    "Setting",
+    "first_components",
+    "project",
+    "reduced_notices",
+]
 
 _VERSION = 1  # of what is kept
-_FEWEST = 5  # fitted points that a method other than PCA is asked to place
 
 PROJECTIONS = Registry(
     "projection",
@@ -52,6 +62,10 @@ class Setting(NamedTuple):
     key: str
     progress: Progress
 
+    def part(self, low: float, high: float) -> Progress:
+        """Return what is told of a part of the work, from one share of it to another."""
+        return lambda share, text: self.progress(low + (high - low) * share, text)
+
 
 class Placed(NamedTuple):
     """What a projection returns: places (n, dims) and (m, dims), and what the user should know."""
@@ -70,6 +84,12 @@ class Projection(Component):
     title: ClassVar[str]
     """In a figure."""
 
+    fewest: ClassVar[int] = 5
+    """Fitted points below which PCA places them."""
+
+    package: ClassVar[str] = "numpy"
+    """Whose next version may place points elsewhere."""
+
     dims: Literal[2, 3] = 2
     """Dimensions of the result."""
 
@@ -83,9 +103,15 @@ class Projection(Component):
     def place(self, setting: Setting) -> Placed:
         """Fit some points and transform others."""
 
+    @property
+    def wanted(self) -> int:
+        """Principal components that the places depend on."""
+        return max(self.components, self.dims)
+
     def explained(self, found: Reduced) -> tuple[float, ...]:
-        """Return the share of variance along each principal component that is used."""
-        return tuple(found.explained.tolist())
+        """Return the share of variance along each principal component that is wanted."""
+        shares: list[float] = found.explained[: self.wanted].tolist()
+        return (*shares, *[0.0] * (self.wanted - len(shares)))
 
     def axes(self, found: Reduced) -> tuple[str, ...]:  # noqa: ARG002 - principal components use it
         """Return a name for each axis."""
@@ -103,14 +129,16 @@ class Pca(Projection):
 
     name: ClassVar[str] = "pca"
     title: ClassVar[str] = "PCA"
+    fewest: ClassVar[int] = 0
 
     def place(self, setting: Setting) -> Placed:
         """Return the first components."""
         return first_components(setting, self.dims)
 
-    def explained(self, found: Reduced) -> tuple[float, ...]:
-        """Return those of the shown components."""
-        return tuple(np.pad(found.explained, (0, self.dims))[: self.dims].tolist())
+    @property
+    def wanted(self) -> int:
+        """Those that are shown."""
+        return self.dims
 
     def axes(self, found: Reduced) -> tuple[str, ...]:
         """Return names that tell the share of variance."""
@@ -120,6 +148,22 @@ class Pca(Projection):
 def first_components(setting: Setting, dims: int, *notices: str) -> Placed:
     """Return the first coordinates, zeros where there are fewer than `dims`."""
     return Placed(_padded(setting.fitted, dims), _padded(setting.others, dims), notices)
+
+
+def reduced_notices(method: Projection, count: int, **used: float) -> tuple[str, ...]:
+    """Return a notice for each setting of a method that is more than `count` fitted points allow.
+
+    Examples
+    --------
+    >>> reduced_notices(Pca(), 20, components=19)
+    ('components 50 became 19, as 20 points are fitted.',)
+    """
+    stated = {name: getattr(method, name) for name in used}
+    return tuple(
+        f"{name} {stated[name]:.4g} became {value:.4g}, as {count} points are fitted."
+        for name, value in used.items()
+        if value < stated[name]
+    )
 
 
 def _padded(coordinates: Float32, dims: int) -> Float32:
@@ -194,14 +238,16 @@ def project(
         raise DataError(f"group {fit!r} has no points: expected at least one to fit.")
     found = reduced(
         points,
-        method.components,
+        max(method.components, method.dims),
         rows=None if fit == "joint" else rows,
         seed=method.seed,
         progress=lambda share, text: tell(0.3 * share, text),
     )
-    key = key_of(_VERSION, points.digest, method.name, method.model_dump(mode="json"), fit)
+    task = _Task(method, found, rows, lambda share, text: tell(0.3 + 0.7 * share, text))
+    facts = (method.name, _version(method.package), method.model_dump(mode="json"), fit)
     shapes = {"coordinates": (len(points), method.dims), "notices": (None,)}
-    arrays = kept(f"{method.name}-{key}", shapes, lambda: _placed(found, method, rows, key, tell))
+    space = (_VERSION, points.digest, found.coordinates.shape[1], method.seed, fit)
+    arrays = kept(f"{method.name}-{key_of(*space, *facts)}", shapes, lambda: _placed(task, key_of(*space)))
     tell(1.0, method.title)
     return Projected(
         coordinates=arrays["coordinates"],
@@ -213,28 +259,59 @@ def project(
     )
 
 
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:  # which is told when it is imported
+        return ""
+
+
 def _in_words(points: Points, fit: str) -> str:
     names = [name for name, part in points.parts.items() if len(part)]
     if fit == "joint" and len(names) > 1:
         return "all groups jointly"
-    others = [name for name in names if name != fit and fit != "joint"]
-    told = " and ".join([", ".join(others[:-1])] * (len(others) > 1) + others[-1:])
-    return f"fitted on {names[0] if fit == 'joint' else fit}" + (f"; {told} transformed" if told else "")
+    fitted = names[0] if fit == "joint" else fit
+    others = [name for name in names if name != fitted]
+    return f"fitted on {fitted}" + (f"; {_listed(others)} transformed" if others else "")
 
 
-def _placed(found: Reduced, method: Projection, rows: Rows, key: str, tell: Progress) -> Arrays:
-    others = np.setdiff1d(np.arange(len(found.coordinates)), rows)
-    setting = Setting(
-        found.coordinates[rows],
-        found.coordinates[others],
-        key,
-        lambda share, text: tell(0.3 + 0.7 * share, text),
-    )
-    if len(rows) < _FEWEST:
-        notice = f"{len(rows)} fitted points are placed by PCA: {method.title} needs {_FEWEST}."
-        placed = first_components(setting, method.dims, *([notice] if method.name != "pca" else []))
-    else:
-        placed = method.place(setting)
-    coordinates = np.empty((len(found.coordinates), method.dims), np.float32)
-    coordinates[rows], coordinates[others] = placed.fitted, placed.others
-    return {"coordinates": coordinates, "notices": np.array(placed.notices, dtype=str)}
+def _listed(names: list[str]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+class _Task(NamedTuple):
+    """One projection."""
+
+    method: Projection
+    found: Reduced
+    rows: Rows
+    progress: Progress
+
+
+def _placed(task: _Task, key: str) -> Arrays:
+    coordinates, method = task.found.coordinates, task.method
+    others = np.setdiff1d(np.arange(len(coordinates)), task.rows)
+    setting = Setting(coordinates[task.rows], coordinates[others], key, task.progress)
+    why = _why_not(task)
+    placed = first_components(setting, method.dims, why) if why else method.place(setting)
+    together = np.empty((len(coordinates), method.dims), np.float32)
+    together[task.rows], together[others] = placed.fitted, placed.others
+    return {"coordinates": together, "notices": np.array([*placed.notices, *_fewer(task)], dtype=np.str_)}
+
+
+def _fewer(task: _Task) -> tuple[str, ...]:
+    """Return a notice where there are fewer components than wanted because there are few points."""
+    count, wanted = task.found.coordinates.shape[1], task.method.wanted
+    if count >= wanted or count < len(task.rows) - 1:
+        return ()
+    return (f"{wanted} principal components became {count}, as {len(task.rows)} points are fitted.",)
+
+
+def _why_not(task: _Task) -> str | None:
+    """Return why a method that builds on neighbours cannot place these points."""
+    count, title = len(task.rows), task.method.title
+    if count < task.method.fewest:
+        return f"placed by PCA: {count} points are fitted, and {title} needs at least {task.method.fewest}."
+    if task.method.fewest and not task.found.explained.any():
+        return f"placed by PCA: the {count} fitted points are equal, so that {title} has nothing to show."
+    return None

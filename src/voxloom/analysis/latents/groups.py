@@ -76,6 +76,8 @@ class PairRow:
         The same in the projection.
     mmd2, mmd_p
         Squared maximum mean discrepancy, unbiased, and the p-value of its permutation test.
+    mmd_p_holm
+        That p-value, adjusted for the number of pairs.
     frechet_squared
         Squared Frechet distance, as the FID has it.
     frechet_corrected
@@ -101,6 +103,7 @@ class PairRow:
     plane_cross_distance: float
     mmd2: Estimate
     mmd_p: float
+    mmd_p_holm: float
     frechet_squared: float
     frechet_corrected: Estimate
     frechet_dims: int

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -36,6 +36,7 @@ from voxloom.analysis.latents.patients import PatientCells, PatientNumbers, Pati
 from voxloom.analysis.latents.points import Points
 from voxloom.analysis.latents.resampling import Subset, balanced
 from voxloom.analysis.latents.statistics_options import Placed, StatisticsOptions
+from voxloom.analysis.latents.two_samples import holm
 from voxloom.errors import ConfigError
 from voxloom.seeding import rng_for
 
@@ -188,14 +189,17 @@ class Measured:
                     a=self.partition.names[a],
                     b=self.partition.names[b],
                     centroid_distance=float(np.linalg.norm(gap)),
-                    plane_centroid_distance=plane[0][a, b],
-                    plane_cross_distance=plane[1][a, b],
+                    plane_centroid_distance=float(plane[0][a, b]),
+                    plane_cross_distance=float(plane[1][a, b]),
+                    mmd_p_holm=math.nan,
                     **vars(found),
                     **({**vars(told), "shared_patients": told.shared_patients if cells else None}),
                 )
             )
             patients += followed
         self._tell_frechet(rows)
+        adjusted = holm([row.mmd_p for row in rows])
+        rows = [replace(row, mmd_p_holm=p) for row, p in zip(rows, adjusted, strict=True)]
         return tuple(rows), tuple(patients)
 
     def _patient_cells(self) -> PatientCells | None:
@@ -246,17 +250,19 @@ class Measured:
     def memorisation(self, train: Points, patient: str | None) -> tuple[MemorisationRow, ...]:
         """Return how near each group lies to the training data."""
         training = Training(train, self._train_units(train, patient), self.options.bootstrap)
-        among = training.sample(self.options.sample, self.options.seed)
-        if len(train) > self.options.sample:
+        subset, options = self.compared.subset, self.options
+        seen = training.see(self.points, subset.rows, limit=options.sample, seed=options.seed)
+        if len(train) > options.sample:
             self.notices.append(
-                f"{self.options.sample} of {len(train)} training points were drawn for their own nearest; "
+                f"{options.sample} of {len(train)} training points were drawn for their own nearest; "
                 "neighbours are looked for among all."
             )
         rows = []
         for i, name in enumerate(self.partition.names):
-            chosen = self.compared.subset.rows[self.compared.subset.groups == i]
-            units = self.partition.unit_names(chosen)
-            rows.append(training.judge(name, self.points, chosen, units=units, among=among))
+            chosen = subset.groups == i
+            keys = [self.points.keys[row] for row in subset.rows[chosen].tolist()]
+            units = self.partition.unit_names(subset.rows[chosen])
+            rows.append(training.judge(name, seen, chosen, keys=keys, units=units))
             if rows[-1].median_distance == 0:
                 self.notices.append(
                     f"{name} lies at distance 0 of the training data: is it the training data?"

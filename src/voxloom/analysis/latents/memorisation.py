@@ -25,10 +25,10 @@ from voxloom.analysis.latents.points import Points
 from voxloom.analysis.summary import Bootstrap
 from voxloom.seeding import rng_for
 
-__all__ = ["MemorisationRow", "Training"]
+__all__ = ["MemorisationRow", "Seen", "Training"]
 
 _FIRST = 0.01  # percentile of the training points' distances below which a point is near
-_AT_ONCE = 1024  # points whose nearest are looked for in one reading of the training data
+_AT_ONCE = 2048  # points whose nearest are looked for in one reading of the training data
 _DRAWS = 64  # resamples at once
 
 Matrix = npt.NDArray[np.float64]
@@ -75,6 +75,25 @@ class MemorisationRow:
     nearest_train_key: str
 
 
+@dataclass(frozen=True)
+class Seen:
+    """Points beside the training data.
+
+    Attributes
+    ----------
+    nearest
+        The nearest training point of each.
+    own
+        (n,) how far that one lies from the nearest other training point; NaN where there is none.
+    among
+        (m,) the same of training points drawn at random, in order of size.
+    """
+
+    nearest: Nearest
+    own: Matrix
+    among: Matrix
+
+
 class Training:
     """Training points, and how far they lie from one another.
 
@@ -94,24 +113,29 @@ class Training:
         self.units = units
         self.bootstrap = bootstrap
 
-    def sample(self, limit: int, seed: int) -> Matrix:
-        """Return distances of at most `limit` training points to the nearest other one, (m,)."""
-        count = len(self.points)
-        rows = np.arange(count)
-        if count > limit:
-            rows = np.sort(rng_for(seed, "train").choice(count, limit, replace=False))
-        found = self._among(rows)
-        return found[np.isfinite(found)]
-
-    def nearest(self, points: Points, rows: Codes) -> Nearest:
-        """Return the nearest training points of some points."""
+    def see(self, points: Points, rows: Codes, *, limit: int, seed: int) -> Seen:
+        """Look for the nearest of some points, and of at most `limit` training points, among all of them."""
         parts = [nearest(points.vectors(chunk), self.points) for chunk in _chunks(rows)]
-        return Nearest(
+        found = Nearest(
             np.concatenate([part.rows for part in parts]), np.concatenate([part.distances for part in parts])
         )
+        count = len(self.points)
+        drawn = np.arange(count)
+        if count > limit:
+            drawn = rng_for(seed, "train").choice(count, limit, replace=False)
+        every, place = np.unique(np.concatenate([found.rows, drawn]), return_inverse=True)
+        own = self._among(every)[place]
+        among = own[len(rows) :]
+        return Seen(found, own[: len(rows)], np.sort(among[np.isfinite(among)]))
 
     def judge(
-        self, name: str, points: Points, rows: Codes, *, units: Sequence[str], among: Matrix
+        self,
+        name: str,
+        seen: Seen,
+        chosen: npt.NDArray[np.bool_],
+        *,
+        keys: Sequence[str],
+        units: Sequence[str],
     ) -> MemorisationRow:
         """Return how near a group lies.
 
@@ -119,36 +143,31 @@ class Training:
         ----------
         name
             Of the group.
-        points, rows
-            Its points that are looked at, (n,).
-        units
-            (n,) image or patient of each.
-        among
-            What `sample` returned.
+        seen, chosen
+            What `see` returned, and which of it is the group.
+        keys, units
+            (n,) key, and image or patient, of each point of the group.
         """
-        found = self.nearest(points, rows)
-        least = int(np.argmin(found.distances))
-        own = self._among_of(found.rows)
-        reference = np.sort(among)
-        first = float(np.quantile(reference, _FIRST)) if len(reference) else math.nan
-        known = np.isfinite(own)
+        distances, own, among = seen.nearest.distances[chosen], seen.own[chosen], seen.among
+        least = int(np.argmin(distances))
+        first = float(np.quantile(among, _FIRST)) if len(among) else math.nan
         values = [
-            _nearer(found.distances, reference),
-            np.where(len(reference) > 0, found.distances < first, np.nan),
-            np.where(known, found.distances < own, np.nan),
+            _nearer(distances, among),
+            np.where(len(among) > 0, distances < first, np.nan),
+            np.where(np.isfinite(own), distances < own, np.nan),
         ]
         nearer, below, inauthentic = (share_of(each * 1.0, units, self.bootstrap) for each in values)
         return MemorisationRow(
             group=name,
-            points=len(rows),
-            median_distance=float(np.median(found.distances)),
-            ratio=self._ratio(found.distances, units, reference),
+            points=len(distances),
+            median_distance=float(np.median(distances)),
+            ratio=self._ratio(distances, units, among),
             nearer_than_train=nearer,
             below_first_percentile=below,
             inauthentic=inauthentic,
-            nearest_distance=float(found.distances[least]),
-            nearest_key=points.keys[int(rows[least])],
-            nearest_train_key=self.points.keys[int(found.rows[least])],
+            nearest_distance=float(distances[least]),
+            nearest_key=keys[least],
+            nearest_train_key=self.points.keys[int(seen.nearest.rows[chosen][least])],
         )
 
     def _among(self, rows: Codes) -> Matrix:
@@ -158,10 +177,6 @@ class Training:
             for chunk in _chunks(rows)
         ]
         return np.concatenate(parts)
-
-    def _among_of(self, rows: Codes) -> Matrix:
-        every, place = np.unique(rows, return_inverse=True)
-        return self._among(every)[place]
 
     def _ratio(self, distances: Matrix, units: Sequence[str], reference: Matrix) -> Estimate:
         """Return the ratio of medians; both samples are drawn again for its interval."""

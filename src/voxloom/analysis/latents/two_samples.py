@@ -6,6 +6,7 @@ Shapes: n and m points of D numbers, C cells of points of both (see resampling).
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,6 +22,7 @@ __all__ = [
     "MmdTest",
     "check_samples",
     "gaussian_kernel",
+    "holm",
     "median_bandwidth",
     "mmd2",
     "mmd_test",
@@ -148,6 +150,23 @@ def p_value(found: float, drawn: Matrix) -> float:
         return math.nan
     slack = _TIE * max(abs(found), float(np.nanmax(np.abs(drawn))))
     return (1 + int((drawn >= found - slack).sum())) / (1 + int((~np.isnan(drawn)).sum()))
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Return p-values adjusted for their number (Holm 1979, Scandinavian Journal of Statistics 6); NaN stay.
+
+    Examples
+    --------
+    >>> holm([0.01, 0.04, float("nan"), 0.5])
+    [0.03, 0.08, nan, 0.5]
+    """
+    found = np.asarray(p_values, np.float64)
+    order = np.argsort(found, kind="stable")  # NaN last
+    order = order[: int((~np.isnan(found)).sum())]
+    adjusted = np.minimum(np.maximum.accumulate(found[order] * np.arange(len(order), 0, -1)), 1)
+    out = np.full(len(found), np.nan)
+    out[order] = adjusted
+    return [float(p) for p in out]
 
 
 def permuted_mmd2(kernel: Matrix, cells: Cells, *, permutations: int, seed: int) -> Matrix:

@@ -134,8 +134,8 @@ class Manifest(Component):
         except (FileNotFoundError, NotADirectoryError) as error:
             if (store / JOURNAL / "plan.json").is_file():  # a folder named journal may hold anything
                 raise UnfinishedStoreError(
-                    f"{store} is a store whose conversion has not ended: it has no {MANIFEST} yet. If no "
-                    "process writes it any more, give the same command again, `voxloom convert` with --resume."
+                    f"{store} is a store whose conversion has not ended: it has no {MANIFEST} yet. "
+                    "If no process writes it, give the same command again (`voxloom convert` with --resume)."
                 ) from error
             raise MissingDataError(f"{store} is no store: expected a file {path}.") from error
         except OSError as error:

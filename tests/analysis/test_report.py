@@ -1,108 +1,23 @@
-import base64
-import io
 import json
 import re
-from html.parser import HTMLParser
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image
 
 from voxloom.analysis import evaluate, write_report
 from voxloom.errors import ConfigError, MissingDataError, OutputExistsError
-from voxloom.seeding import rng_for
 from voxloom.sources.write import write_image
 
-GLYPH = np.zeros((32, 24), dtype=np.float32)  # an F: no flip, no turn and no transposition of it is itself
-GLYPH[4:28, 6] = 1
-GLYPH[4, 6:20] = 1
-GLYPH[14, 6:14] = 1
-EVIL = "<img src=x onerror=alert(1)>"
+Reader = Callable[[Path], Any]
 
 
-class Page(HTMLParser):
-    """The tags, texts and images of a page; balanced or an error."""
-
-    def __init__(self, path: Path) -> None:
-        super().__init__()
-        self.tags: list[tuple[str, dict[str, str | None]]] = []
-        self.open: list[str] = []
-        self.text = ""
-        self.html = path.read_text(encoding="utf-8")
-        self.feed(self.html)
-        assert not self.open
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append((tag, dict(attrs)))
-        if tag not in ("img", "meta"):
-            self.open.append(tag)
-
-    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append((tag, dict(attrs)))
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self.open.pop() == tag
-
-    def handle_data(self, data: str) -> None:
-        self.text += data if self.open and self.open[-1] not in ("style", "script") else ""
-
-    @property
-    def images(self) -> list[np.ndarray]:
-        urls = [attributes["src"] or "" for tag, attributes in self.tags if tag == "img"]
-        return [np.asarray(Image.open(io.BytesIO(base64.b64decode(url.split(",")[1])))) for url in urls]
-
-
-@pytest.fixture
-def run(tmp_path: Path) -> Path:
-    folder = tmp_path / "runs" / "ldm"
-    (folder / "checkpoints").mkdir(parents=True)
-    (folder / "checkpoints" / "best.pt").touch()
-    facts = {
-        "task": "ldm",
-        "status": "finished",
-        "seconds": 61.4,
-        "device": "cpu (2 threads)",
-        "versions": {"torch": "2.6.0"},
-        "num_parameters": {"denoiser": 1234567},
-        "facts": {"ceiling_psnr": 31.25},
-    }
-    config = {"seed": 42, "process": "flow", "diffusion_train": {"lr": 5e-4}, "odd": EVIL}
-    (folder / "run.json").write_text(json.dumps(facts))
-    (folder / "config.json").write_text(json.dumps(config))
-    rows = [
-        {"step": s, "split": split, "loss": 1 / s} for s in range(1, 9) for split in ("train", "validation")
-    ]
-    (folder / "metrics.jsonl").write_text("\n".join(map(json.dumps, rows)))
-    return folder
-
-
-@pytest.fixture
-def predictions(tmp_path: Path) -> Path:
-    folder = tmp_path / "translations"
-    for i, name in enumerate(["a", "b", "c", "d", EVIL.replace("/", "")]):
-        noise = 0.02 * (i + 1) * rng_for(0, name).normal(size=GLYPH.shape)
-        write_image(folder / "condition" / f"{name}.tif", 1 - GLYPH)
-        write_image(folder / "target" / f"{name}.tif", GLYPH)
-        write_image(folder / "prediction" / f"{name}.tif", GLYPH + noise)
-    (folder / "predict.json").write_text(json.dumps({"task": "ldm", "solver": "euler", "seed": 3}))
-    return folder
-
-
-@pytest.fixture
-def evaluation(predictions: Path) -> Path:
-    found = evaluate(
-        predictions / "prediction",
-        predictions / "target",
-        baselines={"copy": predictions / "condition"},
-        data_range=1,
-    )
-    found.save(predictions / "evaluation")
-    return predictions / "evaluation"
-
-
-def test_the_whole_report(tmp_path: Path, run: Path, predictions: Path, evaluation: Path) -> None:
-    page = Page(
+def test_the_whole_report(
+    tmp_path: Path, run: Path, predictions: Path, evaluation: Path, read_page: Reader
+) -> None:
+    page = read_page(
         write_report(tmp_path / "report.html", runs=[run], predictions=predictions, evaluation=evaluation)
     )
     for text in (
@@ -126,9 +41,9 @@ def test_the_whole_report(tmp_path: Path, run: Path, predictions: Path, evaluati
 
 
 def test_it_needs_nothing_from_elsewhere(
-    tmp_path: Path, run: Path, predictions: Path, evaluation: Path
+    tmp_path: Path, run: Path, predictions: Path, evaluation: Path, read_page: Reader
 ) -> None:
-    page = Page(
+    page = read_page(
         write_report(tmp_path / "report.html", runs=[run], predictions=predictions, evaluation=evaluation)
     )
     assert not {"link", "iframe"} & {tag for tag, _ in page.tags}
@@ -146,22 +61,22 @@ def test_it_needs_nothing_from_elsewhere(
 
 
 def test_names_and_settings_cannot_inject(
-    tmp_path: Path, run: Path, predictions: Path, evaluation: Path
+    tmp_path: Path, run: Path, predictions: Path, evaluation: Path, read_page: Reader, evil: str
 ) -> None:
-    page = Page(
+    page = read_page(
         write_report(tmp_path / "report.html", runs=[run], predictions=predictions, evaluation=evaluation)
     )
-    assert EVIL not in page.html
-    assert page.text.count(EVIL) >= 2  # the image's name and the configuration
+    assert evil not in page.html
+    assert page.text.count(evil) >= 2  # the image's name and the configuration
     assert not any("onerror" in attributes for _, attributes in page.tags)
 
 
 def test_pictures_have_the_orientation_of_the_files(
-    tmp_path: Path, predictions: Path, evaluation: Path
+    tmp_path: Path, predictions: Path, evaluation: Path, read_page: Reader, glyph: np.ndarray
 ) -> None:
-    page = Page(write_report(tmp_path / "report.html", predictions=predictions, evaluation=evaluation))
+    page = read_page(write_report(tmp_path / "report.html", predictions=predictions, evaluation=evaluation))
     best = page.images[0]
-    enlarged = GLYPH.repeat(8, 0).repeat(8, 1) > 0
+    enlarged = glyph.repeat(8, 0).repeat(8, 1) > 0
     # the panel: four columns of 8 x 24 pixels and gaps of 6, below a line of titles
     column = (best.shape[1] - 6) // 4
     target = best[24 : 24 + 256, 6 + column : 6 + column + 192, 0]
@@ -170,38 +85,42 @@ def test_pictures_have_the_orientation_of_the_files(
     np.testing.assert_array_equal(condition > 128, ~enlarged)
 
 
-def test_a_reconstruction_is_compared_with_its_original(tmp_path: Path) -> None:
+def test_a_reconstruction_is_compared_with_its_original(
+    tmp_path: Path, read_page: Reader, glyph: np.ndarray
+) -> None:
     for role in ("original", "prediction"):
-        write_image(tmp_path / "out" / role / "edente" / "a.tif", GLYPH)
-    page = Page(write_report(tmp_path / "report.html", predictions=tmp_path / "out"))
+        write_image(tmp_path / "out" / role / "edente" / "a.tif", glyph)
+    page = read_page(write_report(tmp_path / "report.html", predictions=tmp_path / "out"))
     assert "edente/a" in page.text
     assert page.images[0].shape[1] > 3 * 192
 
 
-def test_without_targets_there_is_no_difference(tmp_path: Path) -> None:
+def test_without_targets_there_is_no_difference(tmp_path: Path, read_page: Reader, glyph: np.ndarray) -> None:
     for role in ("condition", "prediction", "deviation"):
-        write_image(tmp_path / "out" / role / "a.tif", GLYPH)
-    page = Page(write_report(tmp_path / "report.html", predictions=tmp_path / "out"))
+        write_image(tmp_path / "out" / role / "a.tif", glyph)
+    page = read_page(write_report(tmp_path / "report.html", predictions=tmp_path / "out"))
     panel, deviation = page.images
     assert panel.shape[1] < 3 * 192
     assert deviation.shape[1] < panel.shape[1]
 
 
-def test_an_image_that_cannot_be_shown_is_said(tmp_path: Path, predictions: Path) -> None:
+def test_an_image_that_cannot_be_shown_is_said(
+    tmp_path: Path, predictions: Path, read_page: Reader, glyph: np.ndarray
+) -> None:
     (predictions / "target" / "a.tif").write_bytes(b"II*\0")
-    write_image(predictions / "target" / "b.tif", GLYPH[:-1])
-    page = Page(write_report(tmp_path / "report.html", predictions=predictions))
+    write_image(predictions / "target" / "b.tif", glyph[:-1])
+    page = read_page(write_report(tmp_path / "report.html", predictions=predictions))
     assert page.text.count("Cannot be shown") == 2
     assert "3 images · 2 images of another size or unreadable left out" in page.text
     assert len(page.images) == 3 + 3
 
 
 @pytest.mark.parametrize("status", ["interrupted", "failed", "running"])
-def test_unfinished_work_is_reported(tmp_path: Path, run: Path, status: str) -> None:
+def test_unfinished_work_is_reported(tmp_path: Path, run: Path, status: str, read_page: Reader) -> None:
     facts = {"task": "ldm", "status": status, "error": "out of <memory>"}
     (run / "run.json").write_text(json.dumps(facts))
     (run / "metrics.jsonl").write_text('{"step": 1, "split": "train", "loss": 1.0}\n{"step": 2, "sp')
-    page = Page(write_report(tmp_path / "report.html", runs=[run]))
+    page = read_page(write_report(tmp_path / "report.html", runs=[run]))
     for text in (
         f"marked {status}",
         "out of <memory>",
@@ -213,12 +132,12 @@ def test_unfinished_work_is_reported(tmp_path: Path, run: Path, status: str) -> 
     assert (f"voxloom train ldm --resume {run}" in page.text) == (status != "running")
 
 
-def test_failures_are_listed(tmp_path: Path, predictions: Path) -> None:
+def test_failures_are_listed(tmp_path: Path, predictions: Path, read_page: Reader, glyph: np.ndarray) -> None:
     (predictions / "prediction" / "b.tif").write_bytes(b"")
-    write_image(predictions / "target" / "lonely.tif", GLYPH)
+    write_image(predictions / "target" / "lonely.tif", glyph)
     found = evaluate(predictions / "prediction", predictions / "target", data_range=1)
     found.save(tmp_path / "evaluation")
-    page = Page(write_report(tmp_path / "report.html", evaluation=tmp_path / "evaluation"))
+    page = read_page(write_report(tmp_path / "report.html", evaluation=tmp_path / "evaluation"))
     for text in (
         "1 image could not be measured",
         "b (prediction): ",

@@ -26,7 +26,7 @@ parser.add_argument("--dpi", type=int, default=300)
 given, others = parser.parse_known_args()
 
 # The patient is the last part of a file's name: image_001.tif is of 001.
-patient = "key:([^_/]+)$"
+patient = r"key:([^_/]+?)(?:\.\w+)?$"
 folders = {"edente": given.folder_edente, "dente": given.folder_dente}
 settings = {
     "umap": ["--n-neighbors", given.n_neighbors, "--min-dist", given.min_dist],

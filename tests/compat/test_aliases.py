@@ -35,7 +35,15 @@ def original(tmp_path, monkeypatch):
 
 def test_the_older_names_are_the_adapters_themselves():
     aliases.install()
-    for name in ("data", "models", "utils", "utils.distributed", "utils.visualization"):
+    for name in (
+        "analysis",
+        "analysis.metrics",
+        "data",
+        "models",
+        "utils",
+        "utils.distributed",
+        "utils.visualization",
+    ):
         older = importlib.import_module(f"pti_ldm_vae.{name}")
         assert older is importlib.import_module(f"voxloom.compat.pti_ldm_vae.{name}")
     aliases.install()
@@ -46,15 +54,6 @@ def test_attributes_lead_down_from_the_top():
     import pti_ldm_vae
 
     assert pti_ldm_vae.utils.visualization.visualize_2d_image is pti_ldm_vae.utils.visualize_2d_image
-
-
-@pytest.mark.parametrize("name", ["pti_ldm_vae.analysis", "pti_ldm_vae.analysis.metrics"])
-def test_analysis_says_that_it_is_not_there(name):
-    aliases.install()
-    with pytest.raises(ImportError, match="latent-space analysis comes with a later one"):
-        importlib.import_module(name)
-    with pytest.raises(ImportError, match="voxloom evaluate"):
-        importlib.import_module("voxloom.compat.pti_ldm_vae.analysis")
 
 
 def test_ours_wins_over_an_installed_one_and_says_so(original, caplog):

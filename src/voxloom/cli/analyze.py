@@ -83,6 +83,7 @@ _FIGURE = [
     ),
 ]  # fmt: skip
 
+_OF_IMAGES = ("checkpoint", "config_file", "patch_size", "batch_size", "device")
 _KINDS = ("png", "svg", "html")
 
 
@@ -122,7 +123,7 @@ def static(output: Path, train: Path | None, formats: str, **given: Any) -> None
     from voxloom.jobs.latent_analysis import AnalyzeOptions, analyze_latents
     from voxloom.jobs.latent_stores import open_latents
 
-    options = AnalyzeOptions(max_points=given.pop("max_images"), formats=kinds, **given)
+    options = AnalyzeOptions(max_points=given.pop("max_images"), formats=kinds, **given)  # type: ignore[arg-type]
     learned = open_latents({"train": train})["train"] if train else None
     with _Steps() as progress:
         found = analyze_latents(sources, output, train=learned, options=options, progress=progress)

@@ -35,7 +35,7 @@ __all__ = ["SHIM_FOLDER", "install", "install_when_asked"]
 logger = logging.getLogger(__name__)
 
 OLD = "pti_ldm_vae"
-PARTS = ("data", "models", "utils")
+PARTS = ("analysis", "data", "models", "utils")
 ON_DEMAND = "cellmap_data"
 
 

@@ -1,4 +1,4 @@
-"""The documented names of PTI-LDM-VAE, over voxloom: `data`, `models`, `utils`.
+"""The documented names of PTI-LDM-VAE, over voxloom: `analysis`, `data`, `models`, `utils`.
 
 What behaves differently, and why, stands on the page "coming from PTI-LDM-VAE".
 """

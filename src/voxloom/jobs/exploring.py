@@ -91,6 +91,8 @@ def open_session(sources: Mapping[str, Source], options: ExploreOptions | None =
     """
     options = options or ExploreOptions()
     points = Points.of_stores(_cut(sources, options.max_points), field=options.field)
+    if options.fit != "joint":
+        points.rows_of(options.fit)  # what is no group is told now
     images = Images(points, _images(points, options))
     notices = [] if images.are_there else [_NO_IMAGES]
     decoder, translator, told = _abilities(points, options)

@@ -84,7 +84,10 @@ class Gallery:
         return self._kept(("image", row, size), lambda: shown(self.pixels(row).array, size), size)
 
     def panel(self, a: int, b: int, size: int) -> Picture:
-        """Return two images and their difference, second minus first, in the window of the first."""
+        """Return two images A and B and their difference B - A, in the window of both together.
+
+        Images of different sizes, or in colour, have no difference, and each its own window.
+        """
         _check(size)
         return self._kept(("panel", a, b, size), lambda: png(self._panel(a, b, size)), size)
 
@@ -115,10 +118,9 @@ class Gallery:
         titles = ("A", "B")
         if first.ndim == second.ndim == 2 and first.shape == second.shape:
             both = [first.astype(np.float64), second.astype(np.float64)]
-            window = window_of(first)
+            window = window_of(np.stack(both))
             return panel(list(zip(titles, both, strict=True)), window=window, size=size)
-        window = window_for(first)
-        images = _padded(*(shaded(each, window) for each in (first, second)))
+        images = _padded(*(shaded(each, window_for(each)) for each in (first, second)))
         return panel(list(zip(titles, images, strict=True)), difference=False, size=size)
 
 

@@ -177,7 +177,17 @@ def _draw(path: Path | None, preview: Path, looked: dict[str, Any], across: Any,
 
 
 def _draw_transforms(path: Path | None, preview: Path | None, given: dict[str, Any]) -> None:
-    raise click.UsageError("--transforms: not yet.")
+    from voxloom.jobs.transform_sheet import draws_of, write_draws
+
+    if preview is None:
+        raise click.UsageError("--transforms draws a picture: name it with --preview OUT.png or OUT.html.")
+    found = draws_of(
+        given["transforms"], path, task=given["task"], samples=given["samples"] or 1, draws=given["draws"]
+    )
+    write_draws(preview, found)
+    click.echo(f"Draws with seed {found.seed}: {preview}")
+    if not found.is_random:
+        click.echo("augment is off in this configuration: a training would draw nothing.")
 
 
 def _verify(path: Path, stated: dict[str, Any], *, as_json: bool) -> None:

@@ -96,6 +96,25 @@ class Augment(Transform):
         posed = {n: np.rot90(np.flip(given[n], flips), turns, (-2, -1)) for n in names}
         return replaced(sample, {n: yx_back(self._warped(posed[n], grid, kinds[n]), axes[n]) for n in names})
 
+    def told(self, rng: np.random.Generator, size: tuple[int, int]) -> str:
+        """Say what a call with this generator does to a sample of this (height, width).
+
+        Examples
+        --------
+        >>> flipping = Augment(flip_y=1, flip_x=0, right_angle=0, affine=0, elastic=0)
+        >>> flipping.told(np.random.default_rng(0), (4, 4))
+        'flip y'
+        """
+        flips, turns = self._pose(rng, is_square=size[0] == size[1])
+        is_affine, is_elastic, angle, zoom, down, right = self._moves(rng)
+        words = [f"flip {'y' if axis == -2 else 'x'}" for axis in flips]
+        words += [f"{90 * turns}° turn"] if turns else []
+        if is_affine:
+            shift = f"{down * self.shift * size[0]:.1f}, {right * self.shift * size[1]:.1f}"
+            words.append(f"rotation {angle * self.rotation_degrees:.1f}°, zoom {1 + zoom * self.scale:.2f}")
+            words.append(f"shift y, x {shift} px")
+        return ", ".join([*words, *(["bent"] if is_elastic else [])]) or "as it is"
+
     def _pose(self, rng: np.random.Generator, *, is_square: bool) -> tuple[tuple[int, ...], int]:
         """Draw the axes to flip and the number of quarter turns."""
         y, x, turn = rng.random(3) < (self.flip_y, self.flip_x, self.right_angle)
@@ -105,8 +124,7 @@ class Augment(Transform):
     def _grid(self, rng: np.random.Generator, size: tuple[int, ...]) -> torch.Tensor | None:
         """Draw everything that needs interpolation; None if that is nothing this time."""
         height, width = size
-        is_affine, is_elastic = rng.random(2) < (self.affine, self.elastic)
-        angle, zoom, down, right = rng.uniform(-1, 1, 4) * is_affine
+        is_affine, is_elastic, angle, zoom, down, right = self._moves(rng)
         points = rng.standard_normal((1, 2, self.elastic_points, self.elastic_points), np.float32)
         if not (is_affine or is_elastic):
             return None
@@ -119,6 +137,12 @@ class Augment(Transform):
             if is_elastic
             else None,
         )
+
+    def _moves(self, rng: np.random.Generator) -> tuple[bool, bool, float, float, float, float]:
+        """Draw whether to move and to bend, and by how much to turn, zoom and shift: shares in [-1, 1]."""
+        is_affine, is_elastic = rng.random(2) < (self.affine, self.elastic)
+        angle, zoom, down, right = rng.uniform(-1, 1, 4) * is_affine
+        return bool(is_affine), bool(is_elastic), float(angle), float(zoom), float(down), float(right)
 
     def _warped(self, array: Array, grid: torch.Tensor | None, kind: Kind) -> Array:
         if kind != "mask":

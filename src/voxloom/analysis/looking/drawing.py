@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from voxloom.analysis.latents.palette import OKABE_ITO
 from voxloom.analysis.looking.planes import plane_of
-from voxloom.panels import shaded, window_of
+from voxloom.panels import Window, shaded, window_of
 from voxloom.sample import Array, Field, Sample, Schema
 
 __all__ = ["Picture", "colour_of_id", "coloured", "is_labels", "named_ids", "over", "pictures_of"]
@@ -83,11 +83,22 @@ def over(ground: Picture, ids: Array) -> Picture:
     return drawn
 
 
-def pictures_of(sample: Sample, names: Sequence[str]) -> list[tuple[str, Picture, bool]]:
+def pictures_of(
+    sample: Sample, names: Sequence[str], windows: Mapping[str, Window] | None = None
+) -> list[tuple[str, Picture, bool]]:
     """Draw the fields of a sample: title, picture (H, W, 3), and whether it is of labels.
 
     8-bit images are drawn as they are, others between their 0.5 and 99.5 percentiles; a mask lies over
     the first image of its size, or stands alone on black. Of a latent each channel is drawn, up to 4.
+
+    Parameters
+    ----------
+    sample
+        With its schema.
+    names
+        The fields to draw, in this order.
+    windows
+        The values drawn black and white, by field, where several samples are to be compared.
 
     Raises
     ------
@@ -99,7 +110,8 @@ def pictures_of(sample: Sample, names: Sequence[str]) -> list[tuple[str, Picture
     for name in names:
         field = sample.schema[name]
         if field.kind != "mask":
-            drawn += [(title, picture, False) for title, picture in _image(sample[name], field)]
+            window = (windows or {}).get(name)
+            drawn += [(title, picture, False) for title, picture in _image(sample[name], field, window)]
             grounds.setdefault(drawn[-1][1].shape[:2], drawn[-1][1])
     for name in names:
         field = sample.schema[name]
@@ -126,22 +138,22 @@ def named_ids(schema: Schema, ids: Mapping[str, Iterable[int]]) -> list[tuple[st
     return [(name, colour_of_id(value)) for value, name in sorted(names.items())]
 
 
-def _image(array: Array, field: Field) -> list[tuple[str, Picture]]:
+def _image(array: Array, field: Field, window: Window | None) -> list[tuple[str, Picture]]:
     plane = plane_of(array, field)
     if plane.dtype == bool:
         plane = plane.astype(np.uint8) * np.uint8(255)
     if plane.ndim == 3 and plane.shape[-1] in (3, 4) and field.kind != "latent":
-        return [(field.name, _shaded(plane[..., :3]))]
+        return [(field.name, _shaded(plane[..., :3], window))]
     if plane.ndim == 3:
         channels = min(plane.shape[-1], _CHANNELS)
         if channels > 1:
-            return [(f"{field.name} {c}", _shaded(plane[..., c])) for c in range(channels)]
+            return [(f"{field.name} {c}", _shaded(plane[..., c], window)) for c in range(channels)]
         plane = plane[..., 0]
-    return [(field.name, _shaded(plane))]
+    return [(field.name, _shaded(plane, window))]
 
 
-def _shaded(plane: Array) -> Picture:
-    window = (0.0, 255.0) if plane.dtype == np.uint8 else window_of(plane)
+def _shaded(plane: Array, window: Window | None = None) -> Picture:
+    window = window or ((0.0, 255.0) if plane.dtype == np.uint8 else window_of(plane))
     return np.asarray(shaded(plane, window), np.uint8)
 
 

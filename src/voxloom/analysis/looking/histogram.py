@@ -94,8 +94,7 @@ def as_svg(histogram: Histogram) -> Markup:
     picture = _element_svg(drawn, f"Histogram of {histogram.field}")
     ends = element(
         "div",
-        element("span", _short(histogram.low)),
-        element("span", _short(histogram.high)),
+        *(element("span", end) for end in _ends_told(histogram)),
         class_="ends",
     )
     names = [
@@ -121,8 +120,9 @@ def as_picture(histogram: Histogram) -> Picture:
     title, font = drawable(f"values of {histogram.field}", _SIZE)
     draw.text((0, _LINE / 2), title, fill=_TEXT, font=font, anchor="lm")
     below = _LINE + _HEIGHT + _LINE / 2
-    draw.text((0, below), _short(histogram.low), fill=_FAINT, font=font, anchor="lm")
-    draw.text((_WIDTH - 1, below), _short(histogram.high), fill=_FAINT, font=font, anchor="rm")
+    low, high = _ends_told(histogram)
+    draw.text((0, below), low, fill=_FAINT, font=font, anchor="lm")
+    draw.text((_WIDTH - 1, below), high, fill=_FAINT, font=font, anchor="rm")
     return np.asarray(canvas)
 
 
@@ -173,6 +173,13 @@ def _element_svg(drawn: Markup, label: str) -> Markup:
     return element("svg", drawn, **attributes)
 
 
+def _ends_told(histogram: Histogram) -> tuple[str, str]:
+    """Return the lowest and the highest value; of whole numbers those, and not the ends of bins."""
+    low, high = histogram.low, histogram.high
+    if low % 1 == 0.5 and high % 1 == 0.5:
+        return _short(low + 0.5), _short(high - 0.5)
+    return _short(low), _short(high)
+
+
 def _short(value: float) -> str:
-    rounded = round(value + 0.5) if value % 1 == 0.5 and abs(value) < 1e6 else value
-    return f"{rounded:.4g}" if abs(rounded) < 1e5 else f"{rounded:.6g}"
+    return f"{value:.4g}" if abs(value) < 1e4 else f"{value:.0f}"

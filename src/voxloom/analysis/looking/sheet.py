@@ -172,6 +172,7 @@ def sheet_of(
     size: int = 160,
     names: Sequence[tuple[str, tuple[int, int, int]]] = (),
     foot: Sequence[Picture] = (),
+    columns: int | None = None,
 ) -> Picture:
     """Put tiles onto one picture, with a line above, and a legend and other pictures below.
 
@@ -187,11 +188,13 @@ def sheet_of(
         Name and colour of each class, for the legend; too many are only counted.
     foot
         Further pictures, side by side.
+    columns
+        Tiles in a row; None for a sheet about as wide as a screen.
     """
     drawn = [_drawn(tile, size) for tile in tiles]
     width = max(tile.width for tile in drawn) + _GAP
     height = max(tile.height for tile in drawn) + _GAP
-    columns = min(len(drawn), max(1, round(math.sqrt(len(drawn) * _WIDE * height / width))))
+    columns = columns or min(len(drawn), max(1, round(math.sqrt(len(drawn) * _WIDE * height / width))))
     rows = -(-len(drawn) // columns)
     head, font = drawable(head, _FONT_SIZE)
     across = max(columns * width, math.ceil(font.getlength(head)) + _GAP) + _GAP

@@ -1,0 +1,237 @@
+"""Samples under the preparation and the augmentation of a configuration, as a training would see them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from voxloom.amounts import counted
+from voxloom.analysis.looking.drawing import named_ids, pictures_of
+from voxloom.analysis.looking.page import facts_section, legend_section, sheet_section, write_page
+from voxloom.analysis.looking.sheet import Tile, evenly_spread, sheet_of
+from voxloom.analysis.markup import element
+from voxloom.config import TASKS, Config, Task
+from voxloom.config.files import load_config, read_file
+from voxloom.errors import ConfigError
+from voxloom.jobs.data import DATA, OF_TASK, Place
+from voxloom.jobs.inspection_parts import parts_of
+from voxloom.jobs.objectives import Material
+from voxloom.jobs.patch_draws import Drawn, patch_draws
+from voxloom.jobs.volume_rows import names_volumes
+from voxloom.panels import Window, window_of
+from voxloom.ranks import Rank
+from voxloom.registry import did_you_mean
+from voxloom.sample import Sample
+from voxloom.seeding import rng_for
+from voxloom.sources import write_png
+from voxloom.sources.patches import PatchSource
+from voxloom.training.settings import ImageTrainSettings
+from voxloom.transforms import Augment, Compose
+
+__all__ = ["Draws", "draws_of", "task_of", "write_draws"]
+
+_SIZE = 176  # pixels of an image on the sheet
+_NAMED = 24  # ids that a legend names
+
+
+@dataclass(frozen=True)
+class Draws:
+    """Samples under their transforms.
+
+    Attributes
+    ----------
+    rows
+        Of each sample: as it lies in the file, as it is prepared, and the draws.
+    seed
+        That the draws derive from.
+    is_random
+        Whether the configuration augments at all.
+    origin
+        Where the samples come from.
+    """
+
+    rows: tuple[tuple[Drawn, ...], ...]
+    seed: int
+    is_random: bool
+    origin: str
+
+
+def task_of(path: Path, task: str | None = None) -> Task:
+    """Return the task whose settings a file has, the first of vae, ldm, regression, pix2pix, segmentation.
+
+    Raises
+    ------
+    ConfigError
+        If the task is unknown.
+    """
+    if task is not None:
+        if task not in TASKS:
+            raise ConfigError(f"task {task!r}. Known: {', '.join(TASKS)}.{did_you_mean(task, TASKS)}")
+        return task
+    values = read_file(path)
+    if "segmentation_data" in values:
+        return "segmentation"
+    return next((name for name, section in TASKS.items() if section in values or name in values), "vae")
+
+
+def draws_of(
+    config: str | Path,
+    path: str | Path | None = None,
+    *,
+    task: str | None = None,
+    samples: int = 1,
+    draws: int = 7,
+) -> Draws:
+    """Prepare and augment samples as a training with a configuration does.
+
+    Draw n is what the n-th epoch does to the sample: the same seed, the same generators. Patches of
+    volumes stay at the place of the first epoch, so that only the pose differs.
+
+    Parameters
+    ----------
+    config
+        The file.
+    path
+        Images to take, in the place of those that the configuration names.
+    task
+        Whose settings count; None finds it, see `task_of`.
+    samples
+        How many, evenly spread over those that train.
+    draws
+        Of each sample.
+
+    Raises
+    ------
+    ConfigError
+        If the configuration cannot be used, or `path` is given for patches of volumes.
+    DataError
+        If the data cannot be read.
+    """
+    kind = task_of(Path(config), task)
+    settings = load_config(kind, [config])
+    if path is not None and kind == "segmentation":
+        raise ConfigError(
+            f"{path}: a segmentation's configuration names its own volumes. Leave PATH out, or change "
+            "segmentation_data.split."
+        )
+    material = _of_path(settings, kind, Path(path)) if path is not None else _material(settings, kind)
+    indices = evenly_spread(len(material.train), samples)
+    made = (
+        patch_draws(settings, material, material.train, index, draws=draws)
+        if isinstance(material.train, PatchSource)
+        else _images(settings, material, index, draws)
+        for index in indices
+    )
+    rows = [tuple(row) for row in made]
+    is_random = any(len(row) > 2 for row in rows)
+    return Draws(tuple(rows), settings.seed, is_random, repr(material.train))
+
+
+def write_draws(path: str | Path, found: Draws) -> Path:
+    """Draw samples and their draws: a row each on a sheet (.png), or on a page (.html).
+
+    All states of a sample but the first are drawn in one window of values.
+    """
+    path = Path(path)
+    tiles = [tile for row in found.rows for tile in _tiles(row)]
+    head = _head(found)
+    legend = _legend(found)
+    if path.suffix.lower() == ".html":
+        facts = [("samples", str(len(found.rows)), ""), ("seed", str(found.seed), "of the configuration")]
+        sections = [
+            element("div", "voxloom inspect --transforms", class_="over"),
+            element("h1", "What a training would see"),
+            element("p", head, class_="faint"),
+            facts_section(facts),
+            element("h2", "Draws"),
+            legend_section(legend),
+            sheet_section(tiles),
+        ]
+        return write_page(path, "Transforms · voxloom inspect", sections)
+    columns = max(len(row) for row in found.rows) if len(found.rows) > 1 else None
+    sheet = sheet_of(tiles, head, size=_SIZE, names=legend, columns=columns)
+    write_png(path, sheet.transpose(2, 0, 1))
+    return path
+
+
+def _head(found: Draws) -> str:
+    number = max(len(row) for row in found.rows) - 2
+    told = f"{counted(len(found.rows), 'sample')} of {found.origin}, seed {found.seed}"
+    if not found.is_random:
+        return f"{told}: as in the file, and prepared; augment is off"
+    return f"{told}: as in the file, prepared, and {counted(number, 'draw')}; draw n is that of epoch n"
+
+
+def _material(config: Config, task: Task) -> Material:
+    """Return what is trained on; of a latent model the images, for it is those that are augmented."""
+    kind = "pairs" if OF_TASK[task] == "latents" else OF_TASK[task]
+    made = DATA[f"volume_{kind}" if kind != "patches" and names_volumes(config) else kind]
+    place = Place(Rank.from_environment(), torch.device("cpu"), lambda _: None)
+    material: Material = made(task, config, None, place).material()
+    return material
+
+
+def _of_path(config: Config, task: Task, path: Path) -> Material:
+    first = next(iter(parts_of(path).values())).source
+    settings = config.settings(task)
+    assert isinstance(settings, ImageTrainSettings)
+    size = settings.image_size
+    return Material(
+        train=first,
+        validation=first,
+        train_transform=config.preparation.transform(size, config.augmentation),
+        validation_transform=config.preparation.transform(size),
+    )
+
+
+def _images(config: Config, material: Material, index: int, draws: int) -> Iterator[Drawn]:
+    sample = material.train.at_epoch(0)[index]
+    yield Drawn("as in the file", "", sample)
+    plain, steps = material.validation_transform, material.train_transform
+    prepared = sample if plain is None else plain(sample, rng_for(config.seed))
+    yield Drawn("prepared", "", prepared)
+    if steps is None or not steps.random:
+        return
+    for epoch in range(draws):
+        rng = (config.seed, "transform", epoch, index)
+        yield Drawn(f"draw {epoch}", _told(steps, prepared, rng), steps(sample, rng_for(*rng)))
+
+
+def _told(steps: Compose, prepared: Sample, key: tuple[int | str, ...]) -> str:
+    """Name what is drawn, where the first random step can tell."""
+    first = steps.random_part.transforms[0]
+    spatial = [name for name, field in prepared.schema.items() if field.is_spatial]
+    if not isinstance(first, Augment) or not spatial:
+        return ""
+    axes, shape = prepared.schema[spatial[0]].axes, prepared[spatial[0]].shape
+    return first.told(rng_for(*key), (shape[axes.index("y")], shape[axes.index("x")]))
+
+
+def _tiles(row: Sequence[Drawn]) -> Iterator[Tile]:
+    windows = _windows(row[1].sample)
+    key = row[0].sample.key
+    for place, each in enumerate(row):
+        names = [name for name, field in each.sample.schema.items() if field.is_spatial]
+        pictures = pictures_of(each.sample, names, windows if place else None)
+        yield Tile(f"{key}: {each.title}" if place == 0 else each.title, pictures, each.told)
+
+
+def _windows(prepared: Sample) -> Mapping[str, Window]:
+    """Return the window of each image as it is prepared: draws are drawn in it too."""
+    images = [name for name, field in prepared.schema.items() if field.is_spatial and field.kind != "mask"]
+    return {name: window_of(prepared[name]) for name in images}
+
+
+def _legend(found: Draws) -> list[tuple[str, tuple[int, int, int]]]:
+    ids: dict[str, set[int]] = {}
+    schema = found.rows[0][0].sample.schema
+    for row in found.rows:
+        for name, field in row[0].sample.schema.items():
+            if field.kind == "mask" and row[0].sample[name].dtype.kind in "biu":
+                ids.setdefault(name, set()).update(np.unique(row[0].sample[name]).tolist())
+    named = named_ids(schema, ids)
+    return named if len(named) <= _NAMED else []

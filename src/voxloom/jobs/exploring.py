@@ -137,6 +137,7 @@ def serve(session: Session, port: int, ready: Callable[[str], object]) -> None:
         serving = Serving(app, port)
         try:
             with interrupted_by_sigterm():
+                session.begin()
                 ready(serving.url)
                 serving.run()
         except KeyboardInterrupt:

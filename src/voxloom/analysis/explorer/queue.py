@@ -56,7 +56,7 @@ class Job:
 class _Entry:
     job: Job
     request: Any
-    pages: set[str] = field(default_factory=set)
+    pages: set[str | None] = field(default_factory=set)
     wish: Wish = "go"
 
 
@@ -87,16 +87,20 @@ class Queue:
         self._thread: threading.Thread | None = None
         self._is_closed = False
 
-    def request(self, key: str, request: Any, *, page: str) -> Job:
-        """Put a request into the line, or find it there; what else the page waits for is given up."""
+    def request(self, key: str, request: Any, *, page: str | None) -> Job:
+        """Put a request into the line, or find it there; what else the page waits for is given up.
+
+        Without a page it is computed for whoever asks for it later.
+        """
         with self._changed:
-            self._give_up(page, but=key)
+            if page is not None:
+                self._give_up(page, but=key)
             entry = self._entries.get(key)
             if entry is None or entry.job.is_over or entry.wish != "go":
                 entry = _Entry(Job(key, "waiting", message="waiting for its turn"), request)
                 self._entries[key] = entry
             self._entries.move_to_end(key)
-            entry.pages.add(page)
+            entry.pages |= {page} - {None}
             self._start()
             self._changed.notify_all()
             return entry.job

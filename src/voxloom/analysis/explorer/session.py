@@ -196,6 +196,10 @@ class Session:
 
     # Projections
 
+    def begin(self) -> Job:
+        """Ask for what a page asks for first, before there is one."""
+        return self._request(next(iter(self.methods)), {}, 2, None)
+
     def request(self, method: str, parameters: Mapping[str, float], dims: int = 2, *, page: str = "") -> Job:
         """Ask for a projection, and return at once how far it is.
 
@@ -216,6 +220,9 @@ class Session:
         UnknownNameError, ConfigError
             When there is no such method or parameter, or a value is beyond its ends.
         """
+        return self._request(method, parameters, dims, page)
+
+    def _request(self, method: str, parameters: Mapping[str, float], dims: int, page: str | None) -> Job:
         if dims not in (2, 3):
             raise ConfigError(f"{dims} dimensions: expected 2 or 3.")
         chosen = settled(self.methods, method, parameters)

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from voxloom.analysis.calibration import LEVELS, calibration, calibration_of, central_quantile
+from voxloom.analysis.calibration import LEVELS, calibration_of, central_quantile, measure_calibration
 from voxloom.analysis.records import PredictionRecord
 from voxloom.seeding import rng_for
 from voxloom.sources.write import write_image
@@ -85,7 +85,7 @@ def test_folders_are_read_as_far_as_they_go(tmp_path: Path) -> None:
     write_image(tmp_path / "deviation" / "1.tif", np.zeros((8, 8)))
     (tmp_path / "target" / "2.tif").unlink()
     (tmp_path / "predict.json").write_text(json.dumps({"samples_per_image": 16}))
-    found = calibration(PredictionRecord.read(tmp_path))
+    found = measure_calibration(PredictionRecord.read(tmp_path))
     assert found is not None
     assert (found.images, found.left_out, found.pixels, found.samples) == (3, 2, 3 * 32 * 32, 16)
 
@@ -96,7 +96,7 @@ def test_large_images_are_drawn_from_and_the_draw_repeats(
     monkeypatch.setattr("voxloom.analysis.calibration._MOST_PIXELS", 500)
     for role in ("target", "deviation", "prediction"):
         write_image(tmp_path / role / "a.tif", rng_for(0, role).random((64, 64), dtype=np.float32))
-    first, second = (calibration(PredictionRecord.read(tmp_path)) for _ in range(2))
+    first, second = (measure_calibration(PredictionRecord.read(tmp_path)) for _ in range(2))
     assert first is not None
     assert second is not None
     assert first.pixels == 500
@@ -106,4 +106,4 @@ def test_large_images_are_drawn_from_and_the_draw_repeats(
 def test_without_deviations_there_is_nothing_to_say(tmp_path: Path) -> None:
     for role in ("target", "prediction"):
         write_image(tmp_path / role / "a.tif", np.zeros((4, 4)))
-    assert calibration(PredictionRecord.read(tmp_path)) is None
+    assert measure_calibration(PredictionRecord.read(tmp_path)) is None

@@ -2,7 +2,7 @@ import math
 from pathlib import Path
 from typing import Any
 
-from voxloom.analysis.comparison import config_differences, families, flat, reached, sharing
+from voxloom.analysis.comparison import config_differences, families, flat, has_validated, reached, sharing
 from voxloom.analysis.records import RunRecord
 
 
@@ -61,8 +61,10 @@ def test_last_and_best_of_validations() -> None:
 
 
 def test_before_the_first_validation_the_training_tells() -> None:
-    assert reached(run(rows=[{"step": 1, "loss": 2.0}, {"loss": 1.0}]))["loss"].best == 1.0
-    assert reached(run()) == {}
+    early = run(rows=[{"step": 1, "loss": 2.0}, {"loss": 1.0}])
+    assert not has_validated(early)
+    assert reached(early) == reached(run()) == {}
+    assert reached(early, "train")["loss"].best == 1.0
 
 
 def test_splits_are_compared_by_keys() -> None:

@@ -49,7 +49,7 @@ def others(predictions: Path, glyph: np.ndarray) -> Path:
 def test_runs_of_a_kind_are_compared(tmp_path: Path, run: Path, second: Path, read_page: Reader) -> None:
     page = read_page(write_report(tmp_path / "report.html", runs=[run, second]))
     for text in (
-        "Translators: ldm, ldm_slow",
+        "Translators: 2 runs",
         "loss · validation",
         "0.25, best 0.25 at 8",
         "diffusion_train.lr",

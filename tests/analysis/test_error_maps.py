@@ -2,7 +2,7 @@ from pathlib import Path
 
 import numpy as np
 
-from voxloom.analysis.error_maps import error_maps, intensity
+from voxloom.analysis.error_maps import intensity, mean_errors
 from voxloom.analysis.records import PredictionRecord
 from voxloom.sources.write import write_image
 
@@ -18,7 +18,7 @@ def test_bias_and_size_of_the_error_are_told_apart(tmp_path: Path) -> None:
     write(tmp_path, "a", np.full((5, 4), 10.0), error)
     error[1, 2] = -3.0
     write(tmp_path, "b", np.full((5, 4), 20.0), error)
-    maps = error_maps(PredictionRecord.read(tmp_path))
+    maps = mean_errors(PredictionRecord.read(tmp_path))
     assert maps is not None
     assert (maps.count, maps.left_out) == (2, 0)
     assert (maps.absolute[0, 0], maps.bias[0, 0]) == (2, 2)
@@ -31,21 +31,21 @@ def test_the_size_that_most_have_is_taken_and_the_others_are_counted(tmp_path: P
     for name, shape in {"a": (3, 3), "b": (4, 4), "c": (4, 4), "d": (4, 4)}.items():
         write(tmp_path, name, np.zeros(shape), np.ones(shape))
     (tmp_path / "target" / "d.tif").write_bytes(b"")
-    maps = error_maps(PredictionRecord.read(tmp_path))
+    maps = mean_errors(PredictionRecord.read(tmp_path))
     assert maps is not None
     assert (maps.absolute.shape, maps.count, maps.left_out) == ((4, 4), 2, 2)
 
 
 def test_one_image_is_no_mean(tmp_path: Path) -> None:
     write(tmp_path, "a", np.zeros((3, 3)), np.ones((3, 3)))
-    assert error_maps(PredictionRecord.read(tmp_path)) is None
-    assert error_maps(PredictionRecord(tmp_path, {}, {}, ())) is None
+    assert mean_errors(PredictionRecord.read(tmp_path)) is None
+    assert mean_errors(PredictionRecord(tmp_path, {}, {}, ())) is None
 
 
 def test_an_image_with_values_that_are_no_numbers_is_left_out(tmp_path: Path) -> None:
     for name in "abc":
         write(tmp_path, name, np.zeros((3, 3)), np.full((3, 3), np.nan if name == "c" else 1.0))
-    maps = error_maps(PredictionRecord.read(tmp_path))
+    maps = mean_errors(PredictionRecord.read(tmp_path))
     assert maps is not None
     assert (maps.count, maps.left_out) == (2, 1)
     assert (maps.absolute == 1).all()

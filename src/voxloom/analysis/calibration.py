@@ -18,7 +18,7 @@ from voxloom.errors import DataError
 from voxloom.seeding import rng_for
 from voxloom.sources.images import read_image
 
-__all__ = ["LEVELS", "Calibration", "calibration", "calibration_of", "central_quantile"]
+__all__ = ["LEVELS", "Calibration", "calibration_of", "central_quantile", "measure_calibration"]
 
 Values = npt.NDArray[np.float64]
 
@@ -68,7 +68,7 @@ class Calibration:
     left_out: int = 0
 
 
-def calibration(predictions: PredictionRecord, *, seed: int = 0) -> Calibration | None:
+def measure_calibration(predictions: PredictionRecord, *, seed: int = 0) -> Calibration | None:
     """Compare the deviations of a folder of predictions with its targets, file by file.
 
     At most 256 images, evenly chosen, and two million of their pixels, drawn at random, are held.

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 
 from voxloom.analysis.axes import COLOURS, Box, dash_of, drawing, grid, line, note
-from voxloom.analysis.calibration import LEVELS, Calibration, calibration
+from voxloom.analysis.calibration import LEVELS, Calibration, measure_calibration
 from voxloom.analysis.markup import Markup, element, joined
 from voxloom.analysis.results import Result
 from voxloom.analysis.tables import amount, remark
@@ -28,7 +28,7 @@ def calibration_section(results: Sequence[Result]) -> Markup:
     with_deviation = [r for r in results if r.predictions and r.predictions.images.get("deviation")]
     if not with_deviation:
         return Markup()
-    measured = {r.name: calibration(r.predictions) for r in with_deviation if r.predictions}
+    measured = {r.name: measure_calibration(r.predictions) for r in with_deviation if r.predictions}
     found = {name: each for name, each in measured.items() if each is not None and each.pixels}
     told = [
         remark(f"{name}: no image has a prediction, its deviation and a target, so nothing can be said.")

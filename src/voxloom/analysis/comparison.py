@@ -10,7 +10,17 @@ from typing import Any
 from voxloom.analysis.records import RunRecord
 from voxloom.analysis.summary import METRICS
 
-__all__ = ["Family", "Reached", "Sharing", "config_differences", "families", "flat", "reached", "sharing"]
+__all__ = [
+    "Family",
+    "Reached",
+    "Sharing",
+    "config_differences",
+    "families",
+    "flat",
+    "has_validated",
+    "reached",
+    "sharing",
+]
 
 SCORES = tuple(METRICS)
 """Values that mean the same whatever was trained."""
@@ -123,13 +133,18 @@ def flat(config: Mapping[str, Any], place: str = "") -> dict[str, Any]:
     return found
 
 
-def reached(run: RunRecord) -> dict[str, Reached]:
-    """Return the last and the best of each value that a run reported, of validations where there are any.
+def has_validated(run: RunRecord) -> bool:
+    """Return whether a run has reported a validation."""
+    return any(row.get("split") == "validation" for row in run.rows)
+
+
+def reached(run: RunRecord, split: str = "validation") -> dict[str, Reached]:
+    """Return the last and the best of each value that a run reported in training or in validation.
 
     What is known to be better when it is large (PSNR, Dice) is told apart from losses; other values
     have no best one, which is NaN.
     """
-    rows = [row for row in run.rows if row.get("split") == "validation"] or list(run.rows)
+    rows = [row for row in run.rows if row.get("split", "train") == split]
     names = dict.fromkeys(
         name for row in rows for name in row if name not in ("step", "epoch", "split", "time")
     )

@@ -13,6 +13,7 @@ from voxloom.analysis.comparison import (
     Reached,
     config_differences,
     families,
+    has_validated,
     higher_is_better,
     reached,
     sharing,
@@ -20,6 +21,7 @@ from voxloom.analysis.comparison import (
 from voxloom.analysis.figures import run_curves
 from voxloom.analysis.markup import Markup, element, joined
 from voxloom.analysis.records import RunRecord
+from voxloom.analysis.run_state import state_of
 from voxloom.analysis.tables import amount, duration, entries, remark, text_of
 
 __all__ = ["comparison_section"]
@@ -45,7 +47,7 @@ def _card(family: Family) -> Markup:
     mixed = "The losses of different tasks are not comparable, so only shared scores are drawn."
     return element(
         "section",
-        element("h3", f"{family.title}: {', '.join(family.runs)}"),
+        element("h3", f"{family.title}: {amount(len(family.runs), 'run')}"),
         element("p", mixed, class_="faint") if family.is_mixed else None,
         Markup(curves) if curves else element("p", "No value was reported by two of them.", class_="faint"),
         _values(family),
@@ -56,12 +58,14 @@ def _card(family: Family) -> Markup:
 
 
 def _values(family: Family) -> Markup:
-    found = {name: reached(run) for name, run in family.runs.items()}
+    # Numbers of training and of validation never stand in one row.
+    split = "validation" if any(map(has_validated, family.runs.values())) else "train"
+    found = {name: reached(run, split) for name, run in family.runs.items()}
     terms = dict.fromkeys(term for values in found.values() for term in values)
     if family.is_mixed:
         terms = {term: None for term in terms if term in SCORES}
     rows = [
-        ("status", [run.status for run in family.runs.values()]),
+        ("status", [state_of(run).name for run in family.runs.values()]),
         ("step", [_step(run) for run in family.runs.values()]),
         ("training time", [_seconds(run) for run in family.runs.values()]),
         ("device", [str(run.facts.get("device", "-")) for run in family.runs.values()]),
@@ -72,8 +76,12 @@ def _values(family: Family) -> Markup:
         element("tr", element("th", name), *(element("td", cell) for cell in cells)) for name, cells in rows
     ]
     body += [_term(term, [values.get(term) for values in found.values()]) for term in terms]
-    head = element("tr", element("th", "Last, and best"), *(element("th", name) for name in family.runs))
-    return element("div", element("table", element("thead", head), element("tbody", *body)), class_="scroll")
+    head = element(
+        "tr", element("th", f"Last, and best ({split})"), *(element("th", name) for name in family.runs)
+    )
+    return element(
+        "div", element("table", element("thead", head), element("tbody", *body)), class_="scroll side"
+    )
 
 
 def _term(term: str, values: Sequence[Reached | None]) -> Markup:
@@ -147,7 +155,7 @@ def _keys_table(names: Sequence[str], rows: Mapping[str, Sequence[Any]]) -> Mark
         for key, values in rows.items()
     ]
     table = element("table", element("thead", head), element("tbody", *body), class_="keys")
-    return element("div", table, class_="scroll")
+    return element("div", table, class_="scroll side")
 
 
 def _data(family: Family) -> list[Markup]:
@@ -156,7 +164,9 @@ def _data(family: Family) -> list[Markup]:
         element("tr", element("th", name), *(element("td", text) for text in _counts(run)))
         for name, run in family.runs.items()
     ]
-    table = element("div", element("table", element("thead", head), element("tbody", *body)), class_="scroll")
+    table = element(
+        "div", element("table", element("thead", head), element("tbody", *body)), class_="scroll side"
+    )
     return [element("h4", "Data and split"), table, *map(_shared, combinations(family.runs.items(), 2))]
 
 

@@ -15,7 +15,7 @@ from voxloom.analysis.records import PredictionRecord
 from voxloom.errors import DataError
 from voxloom.sources.images import read_image
 
-__all__ = ["ErrorMaps", "error_maps", "intensity"]
+__all__ = ["ErrorMaps", "intensity", "mean_errors"]
 
 Map = npt.NDArray[np.float64]
 
@@ -55,7 +55,7 @@ class ErrorMaps:
     left_out: int
 
 
-def error_maps(predictions: PredictionRecord) -> ErrorMaps | None:
+def mean_errors(predictions: PredictionRecord) -> ErrorMaps | None:
     """Return the mean error of each pixel, over at most 256 images that are evenly chosen.
 
     Where images differ in size, those of the size that most of them have are taken.

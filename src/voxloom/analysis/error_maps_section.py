@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from voxloom.analysis.error_maps import ErrorMaps, error_maps, intensity
+from voxloom.analysis.error_maps import ErrorMaps, intensity, mean_errors
 from voxloom.analysis.markup import Markup, element, joined
 from voxloom.analysis.pictures import shown
 from voxloom.analysis.results import Result
@@ -27,7 +27,7 @@ def error_maps_section(results: Sequence[Result]) -> Markup:
     Nothing where no result has targets.
     """
     with_truth = [r for r in results if r.predictions and r.predictions.truth and r.predictions.names]
-    found = {r.name: error_maps(r.predictions) for r in with_truth if r.predictions}
+    found = {r.name: mean_errors(r.predictions) for r in with_truth if r.predictions}
     if not found:
         return Markup()
     title = element("h2", "Where it errs", id="errors")

@@ -111,7 +111,9 @@ def _metric_cell(metric: Metric, row: Mapping[str, Any] | None, best: float) -> 
         "td",
         element("span", mean, class_="best" if number_of(row.get("mean")) == best else "mean"),
         f" [{low}, {high}]" if low != "-" and low != high else None,
-        element("div", f"median {median} · SD {std} · n = {row.get('count')}{infinite}", class_="spread"),
+        element(
+            "div", f"median {median} · SD {std} · n\u00a0=\u00a0{row.get('count')}{infinite}", class_="spread"
+        ),
     )
 
 

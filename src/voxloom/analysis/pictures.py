@@ -66,5 +66,6 @@ def shown(picture: npt.NDArray[Any], text: str) -> Markup:
     url = "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
     height, width = picture.shape[:2]
     return element(
-        "img", src=url, alt=text, width=str(width), height=str(height), style=f"flex: 0 1 {width}px"
-    )
+        "img", src=url, alt=text, width=str(width), height=str(height), decoding="async",
+        style=f"flex: 0 1 {width}px",
+    )  # fmt: skip

@@ -213,8 +213,6 @@ def _entry(path: Path, folder: Path, now: float | None) -> RunEntry:
 
 
 def _best(run: RunRecord) -> tuple[str, Reached | None]:
-    if not any(row.get("split") == "validation" for row in run.rows):
-        return "", None
     found = reached(run)
     name = next((name for name in _JUDGES if name in found), "")
     return name, found.get(name)

@@ -10,6 +10,7 @@ from voxloom.analysis.markup import Markup, element
 
 __all__ = ["amount", "duration", "entries", "number_of", "pairs_table", "remark", "text_of"]
 
+_DAYS_FROM = 72  # hours
 _MOST = 8  # entries of a list that are written out
 
 
@@ -78,15 +79,17 @@ def amount(number: int, noun: str) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Return a time in at most two units.
+    """Return a time in at most two units; from three days on in days.
 
     Examples
     --------
-    >>> duration(61.4), duration(3600 * 26), duration(9)
-    ('1 min 01 s', '26 h 00 min', '9 s')
+    >>> duration(61.4), duration(3600 * 26), duration(9), duration(1e6)
+    ('1 min 01 s', '26 h 00 min', '9 s', '12 days')
     """
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
+    if hours >= _DAYS_FROM:
+        return f"{round(hours / 24):,} days"
     if hours:
         return f"{hours} h {minutes:02d} min"
     return f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"

@@ -24,7 +24,9 @@ Trace = dict[str, Any]
 MOST_NAMES = 60
 """Names that have a colour of their own; the rest is drawn grey, as one."""
 _FAINT_REST = 0.12
+_EYE = {"x": 1.5, "y": 1.5, "z": 1.1}
 _AXES = ("x", "y", "z")
+_MARGIN, _LEAST = 0.06, 1e-3  # round the points: a share of their extent, and at least this
 
 
 @dataclass(frozen=True)
@@ -83,7 +85,9 @@ def figure(
         trace |= {"customdata": _packed(chosen.astype(np.int32)), **_kind(dims)}
         trace["meta"] = {**trace.get("meta", {}), "count": len(chosen)}
         trace["marker"] = {"size": _size(len(coordinates), dims), "opacity": 0.85, **trace["marker"]}
-    return {"data": traces, "layout": _layout(theme, titles, key, dims=dims, field=colouring.field)}
+    layout = _layout(theme, titles, key, ends=_ends(coordinates))
+    layout["meta"]["field"] = colouring.field
+    return {"data": traces, "layout": layout}
 
 
 def _named(by: Colouring, rows: Array, *, theme: str, dims: int) -> list[Trace]:
@@ -134,12 +138,20 @@ def _kind(dims: int) -> Trace:
 
 
 def _size(count: int, dims: int) -> float:
-    return mark_size(count) if dims == 2 else max(2.0, mark_size(count) - 3)
+    return mark_size(count) if dims == 2 else max(1.5, mark_size(count) / 2)
 
 
-def _layout(theme: str, titles: Sequence[str], key: str, *, dims: int, field: str) -> dict[str, Any]:
-    look = LOOKS[theme]
-    axes = [_axis(title, look) for title in titles]
+def _ends(coordinates: Array) -> list[list[float]]:
+    """Return where each axis begins and ends: of all points, so that the view stays under a filter."""
+    low, high = coordinates.min(axis=0), coordinates.max(axis=0)
+    pad = np.maximum(_MARGIN * (high - low), _LEAST)
+    ends: list[list[float]] = np.stack([low - pad, high + pad], axis=1).astype(float).tolist()
+    return ends
+
+
+def _layout(theme: str, titles: Sequence[str], key: str, *, ends: list[list[float]]) -> dict[str, Any]:
+    look, dims = LOOKS[theme], len(ends)
+    axes = [{**_axis(title, look), "range": each} for title, each in zip(titles, ends, strict=True)]
     layout: dict[str, Any] = {
         "paper_bgcolor": "rgba(0,0,0,0)",
         "plot_bgcolor": "rgba(0,0,0,0)",
@@ -148,13 +160,13 @@ def _layout(theme: str, titles: Sequence[str], key: str, *, dims: int, field: st
         "showlegend": False,
         "hovermode": "closest",
         "uirevision": key,
-        "meta": {"field": field, "key": key, "dims": dims, "ink": look["ink"]},
+        "meta": {"key": key, "dims": dims, "ink": look["ink"], "page": look["page"], "ends": ends},
     }
     if dims == 2:  # one unit is as long across as up, or distances on the page would deceive
         return {**layout, "xaxis": axes[0], "yaxis": {**axes[1], "scaleanchor": "x"}}
     scene = {f"{axis}axis": {**made, "backgroundcolor": "rgba(0,0,0,0)", "showbackground": False}
              for axis, made in zip(_AXES, axes, strict=True)}  # fmt: skip
-    return {**layout, "scene": {**scene, "aspectmode": "data"}}
+    return {**layout, "scene": {**scene, "aspectmode": "data", "camera": {"eye": _EYE}}}
 
 
 def _axis(title: str, look: Any) -> dict[str, Any]:

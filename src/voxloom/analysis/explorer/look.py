@@ -12,8 +12,20 @@ __all__ = ["LOOKS", "Theme", "mark_size", "scale", "style_of"]
 Theme = Literal["light", "dark"]
 
 LOOKS: Mapping[str, Mapping[str, str]] = {
-    "light": {"ink": "#3f3f46", "faint": "#71717a", "grid": "#ececef", "missing": "#b4b4bb"},
-    "dark": {"ink": "#d4d4d8", "faint": "#a1a1aa", "grid": "#28282d", "missing": "#5a5a63"},
+    "light": {
+        "page": "#ffffff",
+        "ink": "#27272a",
+        "faint": "#71717a",
+        "grid": "#ececef",
+        "missing": "#b4b4bb",
+    },
+    "dark": {
+        "page": "#18181b",
+        "ink": "#f4f4f5",
+        "faint": "#a1a1aa",
+        "grid": "#28282d",
+        "missing": "#5a5a63",
+    },
 }
 """Colours of text and lines by theme; the page's own stand in assets/page.css."""
 

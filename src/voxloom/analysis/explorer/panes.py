@@ -110,10 +110,10 @@ def _sliders(method: str, sliders: Sequence[Slider]) -> Any:
     made = [
         html.Div(
             [
-                html.Span(each.label, className="label"),
+                html.Span([each.label, html.B(f"{each.default:g}", id=_part("value", method, each))]),
                 dcc.Slider(
                     each.low, each.high, each.step, value=each.default, marks=None,
-                    id={"type": "slider", "method": method, "name": each.name},
+                    allow_direct_input=False, id=_part("slider", method, each),
                 ),
             ],
             className="slider",
@@ -121,6 +121,10 @@ def _sliders(method: str, sliders: Sequence[Slider]) -> Any:
         for each in sliders
     ]  # fmt: skip
     return html.Div(made, id={"type": "sliders", "method": method}, hidden=True)
+
+
+def _part(type: str, method: str, slider: Slider) -> dict[str, str]:
+    return {"type": type, "method": method, "name": slider.name}
 
 
 def _progress(name: str, cancel: Any) -> Any:
@@ -133,7 +137,10 @@ def _progress(name: str, cancel: Any) -> Any:
 
 def _filter(fields: Sequence[FieldChoice]) -> list[Any]:
     names = dcc.Dropdown([], [], multi=True, id="filter-names", placeholder="All are shown")
-    ends = dcc.RangeSlider(0, 1, value=[0, 1], marks=None, id="filter-range")
+    ends = [
+        dcc.RangeSlider(0, 1, value=[0, 1], marks=None, id="filter-range", allow_direct_input=False),
+        html.Div(id="filter-told", className="told"),
+    ]
     return [
         dcc.Dropdown([each.name for each in fields], id="filter-field", placeholder="Choose a field"),
         html.Div(names, id="filter-names-box", hidden=True),

@@ -15,7 +15,6 @@ from voxloom.analysis.explorer.figure import Colouring, figure
 from voxloom.analysis.explorer.queue import Job
 from voxloom.analysis.explorer.session import Session
 from voxloom.analysis.explorer.state import Column, Filters, PageState, Shape, kept_rows
-from voxloom.analysis.latents.projection import Projected
 
 __all__ = ["METHOD_NAMES", "Placing", "asked_of", "columns_of", "kept_points", "told_of"]
 
@@ -119,13 +118,16 @@ class Placing:
             projected.coordinates, Colouring(colour, values, names), rows=np.flatnonzero(kept),
             theme=theme, titles=projected.axes, key=shown["id"],
         )  # fmt: skip
-        return drawn, _status(projected, shown, kept)
+        labels = {slider.name: slider.label for slider in self.session.methods[shown["method"]]}
+        settings = [f"{labels[name].lower()} {value:g}" for name, value in shown["parameters"].items()]
+        name = METHOD_NAMES.get(shown["method"], shown["method"])
+        return drawn, _status(name, [*settings, projected.fitted_on], kept, projected.notices)
 
 
-def _status(projected: Projected, shown: Mapping[str, Any], kept: npt.NDArray[np.bool_]) -> list[Any]:
-    settings = ", ".join(f"{name} {value:g}" for name, value in shown["parameters"].items())
-    name, many, count = METHOD_NAMES.get(shown["method"], shown["method"]), int(kept.sum()), len(kept)
+def _status(
+    name: str, parts: Sequence[str], kept: npt.NDArray[np.bool_], notices: Sequence[str]
+) -> list[Any]:
+    many, count = int(kept.sum()), len(kept)
     points = f"{count:,} points" if many == count else f"{many:,} of {count:,} points pass the filter"
-    parts = [settings, projected.fitted_on, points]
-    notices = [html.Span(text, className="notice") for text in projected.notices]
-    return [html.B(name), *(f" · {part}" for part in parts if part), *notices]
+    told = [f" · {part}" for part in (*parts, points)]
+    return [html.B(name), *told, *(html.Span(text, className="notice") for text in notices)]

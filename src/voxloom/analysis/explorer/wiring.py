@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from dash import ClientsideFunction, Input, Output, State
+from dash import MATCH, ClientsideFunction, Input, Output, State
 
 from voxloom.analysis.explorer.decoding import Decoding
 from voxloom.analysis.explorer.filtering import Filtering
@@ -44,4 +44,18 @@ def _connect_browser(app: Any) -> None:
     for name in ("job", "task"):
         ends = [Output(f"{name}-ready", "data"), Output(f"{name}-poll", "disabled")]
         run("settle", ends, Input(name, "data"), Input(f"{name}-polled", "data"))
+    slider = {"type": "slider", "method": MATCH, "name": MATCH}
+    run(
+        "told",
+        Output({**slider, "type": "value"}, "children"),
+        Input(slider, "drag_value"),
+        Input(slider, "value"),
+    )
+    run(
+        "ends",
+        Output("filter-told", "children"),
+        Input("filter-range", "drag_value"),
+        Input("filter-range", "value"),
+    )
+    run("fade", Output("problem", "title"), Input("problem-text", "children"))
     run("step", Output("along-image", "src"), Input("along", "value"), Input("line", "data"))

@@ -73,6 +73,16 @@
       const over = ["ready", "cancelled", "failed"].includes(told.state);
       return [told.state === "ready" ? told : none, over];
     },
+    told: (dragged, value) => written(latest() === "drag_value" ? dragged : value),
+    ends(dragged, value) {
+      const ends = (latest() === "drag_value" ? dragged : value) || [];
+      return ends.map(written).join(" to ");
+    },
+    fade(text) {
+      clearTimeout(page.fading);
+      if (text) page.fading = setTimeout(() => (byId("problem").hidden = true), 12000);
+      return "";
+    },
     step(place, line) {
       for (const button of byId("strip").children) button.classList.toggle("here", button.dataset.step === String(place));
       return (line && line[place]) || "";
@@ -80,6 +90,12 @@
     tabs: (tab) => [tab !== "points", tab !== "selection"],
   };
   window.dash_clientside = Object.assign({}, window.dash_clientside, { voxloom: page });
+
+  const written = (value) => (typeof value === "number" ? String(Number(value.toPrecision(6))) : "");
+  const latest = () => {
+    const triggered = window.dash_clientside.callback_context.triggered;
+    return triggered.length === 1 ? triggered[0].prop_id.split(".").pop() : "value";
+  };
 
   function showProgress(told) {
     const isTask = "row" in told;

@@ -46,12 +46,15 @@
     }
     const dims = figure.layout.meta.dims;
     if (dims === 3) figure.data.push(line3d(figure.layout.meta.ink));
+    if (dims === 3) plot.eye = { ...figure.layout.scene.camera.eye };
     figure.layout.dragmode = dims === 3 ? "orbit" : plot.tool;
     plot.figure = figure;
     plot.place = places(figure.data.filter((trace) => trace.customdata));
     document.getElementById("empty").hidden = plot.place.size > 0;
     document.getElementById("empty").textContent = "No point passes the filter.";
+    plot.busy = true; // what is deselected by drawing was not deselected by a person
     await window.Plotly.react(element(), figure.data, figure.layout, CONFIG);
+    plot.busy = false;
     listen();
     drawLegend();
     showTool();
@@ -128,8 +131,8 @@
       line: { color: ink, width: 1.5, dash: "dot" }, layer: "above",
     }] : [];
     const names = spots.map((spot, i) => spot && ({
-      x: spot[0], y: spot[1], text: `<b>${"12"[i]}</b>`, showarrow: false, yshift: 18,
-      font: { size: 13, color: ink },
+      x: spot[0], y: spot[1], text: `<b>${i + 1}</b>`, showarrow: false, yshift: 19, borderpad: 2,
+      font: { size: 11, color: plot.figure.layout.meta.page }, bgcolor: ink,
     })).filter(Boolean);
     plot.busy = true;
     await window.Plotly.relayout(element(), { shapes: [...line, ...rings], annotations: names });
@@ -138,7 +141,7 @@
   };
 
   async function mark3d(spots) {
-    const known = spots.map((spot, i) => [spot, "12"[i]]).filter(([spot]) => spot);
+    const known = spots.map((spot, i) => [spot, String(i + 1)]).filter(([spot]) => spot);
     const last = plot.figure.data.length - 1;
     const of = (i) => known.map(([spot]) => spot[i]);
     await window.Plotly.restyle(element(), { x: [of(0)], y: [of(1)], z: [of(2)], text: [known.map((k) => k[1])] }, [last]);
@@ -270,8 +273,9 @@
 
   function reset() {
     if (plot.figure.layout.meta.dims === 3)
-      return window.Plotly.relayout(element(), { "scene.camera": { eye: { x: 1.25, y: 1.25, z: 1.25 } } });
-    return window.Plotly.relayout(element(), { "xaxis.autorange": true, "yaxis.autorange": true });
+      return window.Plotly.relayout(element(), { "scene.camera": { eye: plot.eye } });
+    const [x, y] = plot.figure.layout.meta.ends;
+    return window.Plotly.relayout(element(), { "xaxis.range": [...x], "yaxis.range": [...y] });
   }
 
   const STEPS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] };

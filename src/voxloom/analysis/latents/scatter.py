@@ -196,16 +196,14 @@ def _inked(mark: Mark, count: int) -> dict[str, Any]:
 def _valued(scatter: Scatter, series: Series) -> dict[str, Any]:
     """Colour by number, points without one in grey."""
     from matplotlib import colormaps
-    from matplotlib.colors import Normalize
 
     assert scatter.values is not None
-    colours = colormaps["viridis"].with_extremes(bad=MISSING_COLOUR)
     low, high = limits(scatter)
-    values = np.ma.masked_invalid(scatter.values[series.rows])
-    scale = Normalize(low, high)
+    shares = (scatter.values[series.rows] - low) / (high - low)
+    inks = colormaps["viridis"].with_extremes(bad=MISSING_COLOUR)(shares)
     if series.mark.is_filled:
-        return {"c": values, "cmap": colours, "norm": scale, "edgecolors": "#333333", "linewidths": 0.3}
-    return {"facecolors": "none", "edgecolors": colours(scale(values)), "linewidths": 1.4}
+        return {"facecolors": inks, "edgecolors": "#333333", "linewidths": 0.3}
+    return {"facecolors": "none", "edgecolors": inks, "linewidths": 1.4}
 
 
 def limits(scatter: Scatter) -> tuple[float, float]:

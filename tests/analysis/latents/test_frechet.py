@@ -58,8 +58,9 @@ def test_enough_points_are_measured_in_full():
     assert (found.dims, found.explained, found.notice) == (4, 1.0, "")
 
 
-def test_few_points_are_measured_in_principal_components():
-    x, y = gaussian(0, 12, 30), gaussian(1, 20, 30) + 2
+@pytest.mark.parametrize("more", [20, 90])
+def test_few_points_are_measured_in_principal_components(more):
+    x, y = gaussian(0, 12, 30), gaussian(1, more, 30) + 2
     found = frechet_distance(x, y)
     assert found.dims == 6
     assert "6 principal components of 30 dimensions: the smaller sample has 12 points" in found.notice
@@ -67,7 +68,15 @@ def test_few_points_are_measured_in_principal_components():
     expected = frechet_of_moments((z[:12].mean(0), z[12:].mean(0)), (np.cov(z[:12].T), np.cov(z[12:].T)))
     assert found.squared == pytest.approx(float(expected))
     assert 0 < found.explained < 1
+    assert found.explained == pytest.approx(np.var(z, 0).sum() / np.var(np.concatenate([x, y]), 0).sum())
     assert frechet_distance(x, y, dims=3).dims == 3
+
+
+def test_all_dimensions_can_be_asked_for_where_there_are_more_points():
+    x, y = gaussian(0, 100, 60), gaussian(1, 100, 60)
+    assert frechet_distance(x, y).dims == 50
+    assert frechet_distance(x, y, dims=60).notice == ""
+    assert frechet_distance(x[:40], y, dims=60).dims == 39
 
 
 def test_one_point_has_none_and_equal_points_are_at_zero():

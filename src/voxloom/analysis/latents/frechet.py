@@ -66,7 +66,8 @@ def frechet_distance(x: Array, y: Array, *, dims: int | None = None) -> Frechet:
     x, y
         (n, D) and (m, D).
     dims
-        Dimensions to measure in; None takes at most 50 and half as many as the smaller sample has points.
+        Dimensions to measure in, below the points of the smaller sample; None takes at most 50 and half as
+        many as that. D of more points than D is the FID as it is published.
 
     Raises
     ------
@@ -91,7 +92,7 @@ def frechet_distance(x: Array, y: Array, *, dims: int | None = None) -> Frechet:
     both = np.concatenate([x, y]).astype(np.float64)
     if wanted == x.shape[1]:
         return Frechet(_frechet(both[: len(x)], both[len(x) :]), wanted, 1.0)
-    coordinates, explained = principal_coordinates(squared_distances(both), wanted)
+    coordinates, explained = _principal(both, wanted)
     kept = coordinates.shape[1]
     return Frechet(
         _frechet(coordinates[: len(x)], coordinates[len(x) :]),
@@ -100,6 +101,17 @@ def frechet_distance(x: Array, y: Array, *, dims: int | None = None) -> Frechet:
         f"measured in {kept} principal components of {x.shape[1]} dimensions: the smaller sample has "
         f"{smaller} points.",
     )
+
+
+def _principal(x: Matrix, dims: int) -> tuple[Matrix, float]:
+    """Return coordinates along the first principal components by the smaller of the two problems."""
+    if len(x) <= x.shape[1]:
+        return principal_coordinates(squared_distances(x), dims)
+    centred = x - x.mean(axis=0)
+    values, vectors = np.linalg.eigh(centred.T @ centred)
+    values = np.maximum(values[::-1], 0)
+    share = float(values[:dims].sum() / values.sum()) if values.sum() > 0 else 1.0
+    return np.asarray(centred @ vectors[:, ::-1][:, :dims]), share
 
 
 def frechet_dims(dims: int, points: int, wanted: int | None = None) -> int:

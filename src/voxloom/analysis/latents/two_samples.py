@@ -88,7 +88,7 @@ def mmd2(x: Array, y: Array, *, bandwidth: float | None = None) -> float:
     Parameters
     ----------
     x, y
-        (n, D) and (m, D).
+        (n, D) and (m, D). Memory grows with (n + m)²: of more than some thousand draw a sample.
     bandwidth
         Of the Gaussian kernel ``exp(-|x - y|² / (2 bandwidth²))``; None takes the median distance of all
         points.

@@ -59,7 +59,11 @@ def command(checkpoint: str, path: Path | None, output: Path, **given: Any) -> N
     folders = bool(named["images"] or named["masks"])
     if folders == (path is not None):
         raise click.UsageError("expected either --input SOURCE, or folders as --image NAME=FOLDER.")
-    _tell(_encoded(checkpoint, path, output, {**named, **given}), output)
+    store = _encoded(checkpoint, path, output, {**named, **given})
+    if store is not None:
+        _tell(store, output)
+    elif not is_quiet():
+        click.echo(f"This part of {output} is done. Other ranks have to write theirs.")
 
 
 def _encoded(checkpoint: str, path: Path | None, output: Path, how: dict[str, Any]) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from itertools import count
@@ -209,8 +209,9 @@ class _Stream:
 
     def __init__(self, images: EncodedImages, number: int) -> None:
         self.number, self._images = number, images
+        self._starts = count(number * images.batch_size, images.batch_size)
         self._loader = images.batches_from(number)
-        self._batches = zip(self._loader, count(number * images.batch_size, images.batch_size), strict=False)
+        self._batches = cast(Generator[Batch, None, None], iter(self._loader))
         self._pool = ThreadPoolExecutor(1, "voxloom-encoding")
         self._next = self._pool.submit(self._encode)
 
@@ -221,11 +222,14 @@ class _Stream:
         return found.result()
 
     def _encode(self) -> dict[int, _Encoded]:
-        for batch, start in self._batches:
-            return self._images.encoded(batch, range(start, start + len(batch)))
-        return {}
+        batch = next(self._batches, None)
+        if batch is None:
+            return {}
+        start = next(self._starts)
+        return self._images.encoded(batch, range(start, start + len(batch)))
 
     def close(self) -> None:
         """End what works ahead."""
         self._pool.shutdown(cancel_futures=True)
+        self._batches.close()  # or whoever still looks at the error that ended it keeps the workers alive
         self._loader.close()

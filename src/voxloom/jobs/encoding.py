@@ -65,7 +65,7 @@ def encode(
     *,
     options: EncodeOptions | None = None,
     progress: Progress | None = None,
-) -> Store:
+) -> Store | None:
     """Encode all images of a source to posterior means and deviations, and return their store.
 
     The store is keyed by what it is made of: the content of the weights, the preparation and the images.
@@ -88,10 +88,10 @@ def encode(
 
     Returns
     -------
-    Store
+    Store or None
         For each image field ``x`` the fields ``x_mu`` and ``x_sigma``, float32 (C, h, w), then the
         classes, attributes and texts of the source. ``manifest.facts["encoded"]`` says how they came
-        about.
+        about. None for a rank whose part is done while others have to write theirs.
 
     Raises
     ------
@@ -123,7 +123,9 @@ def encode(
         return _stored(images, output, options, progress)
 
 
-def _stored(images: EncodedImages, output: Path, options: EncodeOptions, progress: Progress | None) -> Store:
+def _stored(
+    images: EncodedImages, output: Path, options: EncodeOptions, progress: Progress | None
+) -> Store | None:
     if not options.overwrite:
         wanted = {**images.encoder.facts, "identity": images.provenance.identity}
         if _found(output, wanted):
@@ -133,10 +135,10 @@ def _stored(images: EncodedImages, output: Path, options: EncodeOptions, progres
     how = {"resume": not options.overwrite, "overwrite": options.overwrite, "progress": progress}
     try:
         with interrupted_by_sigterm():
-            convert(images, output, samples_per_shard=_shard_samples(images), **how, **settings)  # type: ignore[arg-type]
+            report = convert(images, output, samples_per_shard=_shard_samples(images), **how, **settings)  # type: ignore[arg-type]
     except KeyboardInterrupt as stop:
         raise Interrupted(_state(output)) from stop
-    return Store(output)
+    return report.store() if report.finished else None
 
 
 def _trained(checkpoint: str | Path, device: str | None) -> Trained:

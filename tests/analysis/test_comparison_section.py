@@ -54,12 +54,31 @@ def test_runs_of_a_kind_are_compared(tmp_path: Path, run: Path, second: Path, re
         "0.25, best 0.25 at 8",
         "diffusion_train.lr",
         "1 key that not all of them have",  # "odd"
-        "2 samples that one trains on is validated by the other",
+        "Only 0 of 2 validation samples are validated by all",
+        "One run trains on samples that another validates: ldm and ldm_slow (2).",
     ):
         assert text in page.text
     table = page.text[page.text.index("Configuration: what differs") : page.text.index("Data and split")]
     assert "seed" not in table
     assert "process" not in table
+
+
+def test_splits_of_many_runs_are_told_in_a_few_sentences(
+    tmp_path: Path, run: Path, read_page: Reader
+) -> None:
+    runs = [run]
+    for number in range(4):
+        runs.append(tmp_path / f"again{number}")
+        shutil.copytree(run, runs[-1])
+        (runs[-1] / "split.json").write_text(json.dumps({"train": ["a"], "validation": ["b", "c"]}))
+    page = read_page(write_report(tmp_path / "report.html", runs=runs))
+    assert "Splits that are not known by their keys: ldm." in page.text
+    assert "All validate the same 2 samples." in page.text
+    for number, path in enumerate(runs[1:]):
+        (path / "split.json").write_text(json.dumps({"train": ["b"], "validation": ["b", str(number)]}))
+    page = read_page(write_report(tmp_path / "other.html", runs=runs))
+    assert "again0 and again1 (2), again0 and again2 (2)" in page.text
+    assert "and 2 more pairs. Compare" in page.text
 
 
 def test_runs_of_other_kinds_are_not(tmp_path: Path, run: Path, read_page: Reader) -> None:

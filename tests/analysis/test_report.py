@@ -160,3 +160,18 @@ def test_messages(tmp_path: Path) -> None:
     with pytest.raises(MissingDataError, match="not a run"):
         write_report(tmp_path / "report.html", runs=[tmp_path])
     assert not (tmp_path / "report.html").exists()
+
+
+def test_a_thousand_images_make_a_small_page(
+    tmp_path: Path, predictions: Path, evaluation: Path, read_page: Reader
+) -> None:
+    """Pictures are of the few that are shown; of the others there are numbers."""
+    lines = (evaluation / "per_image.csv").read_text().splitlines()
+    others = [
+        f"prediction,patient{i:04d},{20 + i / 100},0.9,3.25,20.5,0.75,9.125,0.5,0.25," for i in range(1000)
+    ]
+    (evaluation / "per_image.csv").write_text("\n".join(lines + others))
+    page = read_page(write_report(tmp_path / "report.html", predictions=predictions))
+    assert "every image, 1,005" in page.text
+    assert len(page.images) == 5 + 3
+    assert len(page.html) < 700_000

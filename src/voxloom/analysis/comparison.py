@@ -11,15 +11,16 @@ from voxloom.analysis.records import RunRecord
 from voxloom.analysis.summary import METRICS
 
 __all__ = [
+    "SCORES",
     "Family",
     "Reached",
-    "Sharing",
     "config_differences",
     "families",
     "flat",
     "has_validated",
+    "higher_is_better",
+    "leaked_between",
     "reached",
-    "sharing",
 ]
 
 SCORES = tuple(METRICS)
@@ -63,25 +64,6 @@ class Reached:
     last: float
     best: float
     step: int
-
-
-@dataclass(frozen=True)
-class Sharing:
-    """How two runs' parts of the data overlap, in samples.
-
-    Attributes
-    ----------
-    validation
-        Samples that both validate.
-    either
-        Samples that any of the two validates.
-    leaked
-        Samples that one trains on and the other validates.
-    """
-
-    validation: int
-    either: int
-    leaked: int
 
 
 def families(runs: Mapping[str, RunRecord]) -> list[Family]:
@@ -159,13 +141,12 @@ def higher_is_better(name: str) -> bool | None:
     return False if name == "loss" else None
 
 
-def sharing(first: RunRecord, second: RunRecord) -> Sharing | None:
-    """Return how the splits of two runs overlap; None where one is not known by its keys."""
-    parts = [[set(run.split.get(part, ())) for part in ("train", "validation")] for run in (first, second)]
-    if not all(train or validation for train, validation in parts):
-        return None
-    (train_a, held_a), (train_b, held_b) = parts
-    return Sharing(len(held_a & held_b), len(held_a | held_b), len(train_a & held_b) + len(train_b & held_a))
+def leaked_between(first: RunRecord, second: RunRecord) -> int:
+    """Return how many samples one of two runs trains on and the other validates."""
+    (train_a, held_a), (train_b, held_b) = (
+        [set(run.split.get(part, ())) for part in ("train", "validation")] for run in (first, second)
+    )
+    return len(train_a & held_b) + len(train_b & held_a)
 
 
 def _reached(name: str, rows: Iterable[Mapping[str, Any]]) -> Reached | None:

@@ -15,8 +15,8 @@ from voxloom.analysis.comparison import (
     families,
     has_validated,
     higher_is_better,
+    leaked_between,
     reached,
-    sharing,
 )
 from voxloom.analysis.figures import run_curves
 from voxloom.analysis.markup import Markup, element, joined
@@ -25,6 +25,8 @@ from voxloom.analysis.run_state import state_of
 from voxloom.analysis.tables import amount, duration, entries, remark, text_of
 
 __all__ = ["comparison_section"]
+
+_MOST_PAIRS = 4  # of runs that are named in a sentence
 
 
 def comparison_section(runs: Mapping[str, RunRecord]) -> Markup:
@@ -167,7 +169,7 @@ def _data(family: Family) -> list[Markup]:
     table = element(
         "div", element("table", element("thead", head), element("tbody", *body)), class_="scroll side"
     )
-    return [element("h4", "Data and split"), table, *map(_shared, combinations(family.runs.items(), 2))]
+    return [element("h4", "Data and split"), table, *_shared(family.runs)]
 
 
 def _counts(run: RunRecord) -> list[str]:
@@ -179,21 +181,38 @@ def _counts(run: RunRecord) -> list[str]:
     return [*map(text_of, told), text_of(run.skipped)]
 
 
-def _shared(pair: tuple[tuple[str, RunRecord], tuple[str, RunRecord]]) -> Markup:
-    (first, a), (second, b) = pair
-    found = sharing(a, b)
-    if found is None:
-        return element("p", f"{first} and {second}: their splits cannot be compared by keys.", class_="faint")
-    if found.leaked:
-        return remark(
-            f"{first} and {second}: {amount(found.leaked, 'sample')} that one trains on is validated by the "
-            "other. Compare them on images that neither has seen."
+def _shared(runs: Mapping[str, RunRecord]) -> list[Markup]:
+    """Tell whether runs validate the same samples, and which train on what another validates."""
+    known = {name: run for name, run in runs.items() if any(run.split.values())}
+    unknown = [name for name in runs if name not in known]
+    told = [_plain(f"Splits that are not known by their keys: {', '.join(unknown)}.")] if unknown else []
+    if len(known) < 2:
+        return told
+    held = [set(run.split.get("validation", ())) for run in known.values()]
+    common, either = len(set.intersection(*held)), len(set.union(*held))
+    if common == either:
+        told.append(
+            _plain(f"{'Both' if len(held) == 2 else 'All'} validate the same {amount(either, 'sample')}.")
         )
-    if found.validation == found.either:
-        return element(
-            "p", f"{first} and {second} validate the same {amount(found.either, 'sample')}.", class_="faint"
-        )
-    return remark(
-        f"{first} and {second} share {found.validation} of {amount(found.either, 'validation sample')}: "
-        "the means of their validations are over different samples."
-    )
+    else:
+        text = f"Only {common:,} of {amount(either, 'validation sample')} are validated by all of them"
+        told.append(remark(f"{text}: the means of their validations are over different samples."))
+    return [*told, *_leaks(known)]
+
+
+def _leaks(runs: Mapping[str, RunRecord]) -> list[Markup]:
+    found = [
+        f"{first} and {second} ({leaked:,})"
+        for (first, a), (second, b) in combinations(runs.items(), 2)
+        if (leaked := leaked_between(a, b))
+    ]
+    if not found:
+        return []
+    rest = f", and {amount(len(found) - _MOST_PAIRS, 'more pair')}" if len(found) > _MOST_PAIRS else ""
+    pairs = ", ".join(found[:_MOST_PAIRS]) + rest
+    cure = "Compare them on images that neither has seen."
+    return [remark(f"One run trains on samples that another validates: {pairs}. {cure}")]
+
+
+def _plain(text: str) -> Markup:
+    return element("p", text, class_="faint")

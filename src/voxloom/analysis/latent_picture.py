@@ -19,6 +19,7 @@ from voxloom.formats.store import Store
 __all__ = ["latents_of_run", "latents_of_runs", "latents_section", "plane"]
 
 _MOST_DRAWN = 1500
+_MOST_BYTES = 1 << 28  # of vectors held
 _BOX = Box(width=560, height=420, left=56, right=14, top=34, bottom=46)
 _SHAPES = ("M{x:.1f} {y:.1f}m-2.6 0a2.6 2.6 0 1 0 5.2 0a2.6 2.6 0 1 0-5.2 0",
            "M{x:.1f} {y:.1f}m-2.4-2.4h4.8v4.8h-4.8z", "M{x:.1f} {y:.1f}m0-3.2l3 5.2h-6z",
@@ -81,25 +82,35 @@ def plane(points: Points) -> tuple[str, int, tuple[float, ...]]:
     Returns
     -------
     tuple
-        An ``<svg>`` element, the number of points drawn (at most 1500), and the shares of the
-        variance that the axes hold.
+        An ``<svg>`` element, the number of points drawn (at most 1500, evenly chosen), and the shares of
+        their variance that the axes hold.
 
     Raises
     ------
     DataError
         When a latent holds values that are not finite.
     """
-    found = reduced(points, 2)
-    rows = np.unique(np.linspace(0, len(points) - 1, min(len(points), _MOST_DRAWN)).round().astype(int))
+    rows = _chosen(points)
+    labels = points.groups[rows]
+    # Only what is drawn is read: a store may hold far more than a page has to wait for.
+    vectors = points.vectors(rows)
+    held = Points.of_arrays({group: vectors[labels == group] for group in points.parts if group in labels})
+    found = reduced(held, 2)
     places = np.zeros((len(rows), 2))
-    places[:, : found.coordinates.shape[1]] = found.coordinates[rows][:, :2]
+    places[:, : found.coordinates.shape[1]] = found.coordinates[:, :2]
     axes = [_axis(places[:, 0], _BOX.left, _BOX.width - _BOX.right),
             _axis(places[:, 1], _BOX.height - _BOX.bottom, _BOX.top)]  # fmt: skip
-    groups, labels = list(points.parts), points.groups[rows]
+    groups = list(held.parts)
     marks = [_marks(i, places[labels == group], axes) for i, group in enumerate(groups)]
     parts = [grid(*axes, upright=True), *marks, _legend(groups), *_titles()]
     svg = drawing(parts, width=_BOX.width, height=_BOX.height, label=f"{len(rows)} latents in two dimensions")
     return svg, len(rows), tuple(float(share) for share in found.explained[:2])
+
+
+def _chosen(points: Points) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+    """Return rows evenly chosen, as many as are drawn and fit into memory; groups stay in order."""
+    most = max(3, min(_MOST_DRAWN, _MOST_BYTES // (4 * points.dim)))
+    return np.unique(np.linspace(0, len(points) - 1, min(len(points), most)).round().astype(np.int64))
 
 
 def _titles() -> list[str]:

@@ -60,9 +60,10 @@ def kept(name: str, shapes: Mapping[str, tuple[int | None, ...]], compute: Calla
 
 def _read(path: Path, shapes: Mapping[str, tuple[int | None, ...]]) -> Arrays | None:
     try:
-        with np.load(path, allow_pickle=False) as file:  # zip: each array has its checksum
+        # A zip file, where each array has its checksum. Opened here: numpy forgets to close what is no zip.
+        with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
             arrays = {name: file[name] for name in shapes}
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         _LOG.warning("%s cannot be used (%s); it is computed again.", path, error)

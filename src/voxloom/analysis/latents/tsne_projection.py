@@ -25,13 +25,14 @@ __all__ = ["Tsne"]
 _EARLY, _LATE, _NEW = 250, 500, 250  # iterations: exaggerated, then not, and of new points
 _EVERY = 10  # iterations between two reports
 _NEW_PERPLEXITY = 5  # of a new point among fitted ones, as in openTSNE
-_MANY = 10_000  # points from which forces are interpolated (Linderman et al. 2019)
+_SOME = 2_000  # points from which interpolated forces are the faster ones
+_MANY = 10_000  # points that are worth several threads
 
 
 class Tsne(Projection):
     """t-SNE of principal components, with exact neighbours and started from the first components.
 
-    Barnes-Hut below 10,000 points and in three dimensions, else interpolated forces (FIt-SNE, Linderman et
+    Barnes-Hut below 2,000 points and in three dimensions, else interpolated forces (FIt-SNE, Linderman et
     al. 2019), by openTSNE (Policar et al. 2024), which also places new points among fitted ones.
 
     Examples
@@ -49,14 +50,14 @@ class Tsne(Projection):
 
     def place(self, setting: Setting) -> Placed:
         """Fit, and transform the others."""
-        tsne, cores = _opentsne(), _cores()
+        tsne, threads = _opentsne(), _threads(len(setting.fitted))
         perplexity = min(self.perplexity, (len(setting.fitted) - 1) / 3)
         told = _Told(setting.part(0.4, 1.0), _EARLY + _LATE + (_NEW if len(setting.others) else 0))
         fit = tsne.TSNE(
             n_components=self.dims,
             random_state=self.seed,
-            n_jobs=cores,
-            negative_gradient_method="fft" if len(setting.fitted) >= _MANY and self.dims == 2 else "bh",
+            n_jobs=threads,
+            negative_gradient_method="fft" if len(setting.fitted) >= _SOME and self.dims == 2 else "bh",
             early_exaggeration_iter=_EARLY,
             n_iter=_LATE,
             callbacks=told,
@@ -65,7 +66,7 @@ class Tsne(Projection):
         affinities = tsne.affinity.PerplexityBasedNN(
             knn_index=_Index(setting, min(len(setting.fitted) - 1, int(3 * perplexity))),
             perplexity=perplexity,
-            n_jobs=cores,
+            n_jobs=threads,
         )
         found = fit.fit(affinities=affinities, initialization=_start(setting, self))
         others = np.empty((0, self.dims))
@@ -120,8 +121,13 @@ def _start(setting: Setting, method: Projection) -> npt.NDArray[np.float64]:
     return 1e-4 * (start + np.random.default_rng(method.seed).normal(scale=0.01, size=start.shape))
 
 
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+def _threads(count: int) -> int:
+    """Return how many threads are worth their while; the result is the same with any number."""
+    if count < _MANY:
+        return 1
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    stated = os.environ.get("OMP_NUM_THREADS", "")
+    return min(cores, int(stated)) if stated.isdigit() and int(stated) else cores
 
 
 def _opentsne() -> Any:

@@ -1,4 +1,4 @@
-"""Neuroglancer states and previews of volumes, and what inspect says of them."""
+"""Neuroglancer states of volumes, and the server that gives them out."""
 
 import json
 import threading
@@ -11,9 +11,6 @@ import tensorstore as ts
 from voxloom.errors import SchemaError
 from voxloom.jobs.serving import VolumeServer
 from voxloom.jobs.viewing import NEUROGLANCER, neuroglancer_link, neuroglancer_state, with_labels
-from voxloom.jobs.volume_inspection import inspect_volume, volume_listing
-from voxloom.jobs.volume_preview import middle_slices
-from voxloom.testing.volumes import VolumeForm, phantom, write_volume
 from voxloom.volumes import Volume
 from voxloom.volumes.creation import create, create_labels
 from voxloom.volumes.layout import VolumeLayout
@@ -87,38 +84,6 @@ def test_what_the_server_gives_out_is_a_volume(pred):
         assert (array[0, :5, :5, :5].read().result() == 100).all()
         server.shutdown()
         thread.join()
-
-
-def test_the_preview_draws_labels_over_the_image(pred):
-    sheet = middle_slices(pred, size=60)
-    assert sheet.dtype == np.uint8
-    hue = np.asarray(colour_of(1), float) * 0.45
-    tinted = (np.abs(sheet - hue) < 3).all(-1)
-    assert tinted.sum() >= 20 * 60  # half of the slice across z, at least
-    assert middle_slices(f"{pred}/labels/cells", size=60).shape[1] < sheet.shape[1]
-
-
-def test_the_listing_names_levels_channels_and_labels(pred):
-    found = inspect_volume(pred)
-    text = volume_listing(found)
-    assert "2 channels: mito, er" in text
-    assert "20 x 40 x 60" in text
-    assert "1 class: 1 mito" in text
-    assert found.labels[0].classes == {1: "mito"}
-    assert found.low == (-8.0, -4.0, -4.0)
-
-
-def test_a_level_that_begins_elsewhere_is_told(tmp_path):
-    form = VolumeForm(levels=2)
-    path = write_volume(tmp_path / "raw.zarr", phantom((16, 16, 16)), form=form)
-    assert "look: " not in volume_listing(inspect_volume(path))
-    file = path / "zarr.json"
-    found = json.loads(file.read_text())
-    for level in found["attributes"]["ome"]["multiscales"][0]["datasets"]:
-        level["coordinateTransformations"] = level["coordinateTransformations"][:1]
-    file.write_text(json.dumps(found))
-    text = volume_listing(inspect_volume(path))
-    assert "look: level s1 begins at 0 nm along z, and would at 4 if" in text
 
 
 def test_a_channel_has_the_colour_of_its_class(tmp_path):

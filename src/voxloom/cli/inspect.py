@@ -208,15 +208,24 @@ def _inspect_volume(
     path: str, preview: Path | None, raw: str | None, *, as_json: bool, **stated: Any
 ) -> None:
     from voxloom.jobs.volume_inspection import inspect_volume, volume_listing
-    from voxloom.jobs.volume_preview import middle_slices
-    from voxloom.sources import write_png
 
-    found = inspect_volume(path, **stated)
+    found = inspect_volume(path, raw=raw, **stated)
     click.echo(_json(found) if as_json else volume_listing(found))
     if preview is not None:
-        write_png(preview, middle_slices(path, raw=raw, **stated).transpose(2, 0, 1))
+        _draw_volume(path, preview, found, raw=raw, **stated)
         if not as_json:
             click.echo(f"Middle slices: {preview}")
+
+
+def _draw_volume(path: str, preview: Path, found: Any, **stated: Any) -> None:
+    from voxloom.jobs.volume_page import write_volume_page
+    from voxloom.jobs.volume_preview import middle_slices, slices_of
+    from voxloom.sources import write_png
+
+    if preview.suffix.lower() == ".html":
+        write_volume_page(preview, found, slices_of(path, **stated))
+    else:
+        write_png(preview, middle_slices(path, **stated).transpose(2, 0, 1))
 
 
 def _tell_unfinished(path: Path) -> None:

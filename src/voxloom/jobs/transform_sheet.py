@@ -12,7 +12,7 @@ import torch
 from voxloom.amounts import counted
 from voxloom.analysis.looking.drawing import named_ids, pictures_of
 from voxloom.analysis.looking.page import facts_section, legend_section, sheet_section, write_page
-from voxloom.analysis.looking.sheet import Tile, evenly_spread, sheet_of
+from voxloom.analysis.looking.sheet import Tile, sheet_of
 from voxloom.analysis.markup import element
 from voxloom.config import TASKS, Config, Task
 from voxloom.config.files import load_config, read_file
@@ -27,6 +27,7 @@ from voxloom.ranks import Rank
 from voxloom.registry import did_you_mean
 from voxloom.sample import Sample
 from voxloom.seeding import rng_for
+from voxloom.source import Source
 from voxloom.sources import write_png
 from voxloom.sources.patches import PatchSource
 from voxloom.training.settings import ImageTrainSettings
@@ -119,7 +120,9 @@ def draws_of(
             "segmentation_data.split."
         )
     material = _of_path(settings, kind, Path(path)) if path is not None else _material(settings, kind)
-    indices = evenly_spread(len(material.train), samples)
+    total = len(material.train)
+    number = min(samples, total)
+    indices = [(2 * place + 1) * total // (2 * number) for place in range(number)]  # the middle for one
     made = (
         patch_draws(settings, material, material.train, index, draws=draws)
         if isinstance(material.train, PatchSource)
@@ -128,7 +131,13 @@ def draws_of(
     )
     rows = [tuple(row) for row in made]
     is_random = any(len(row) > 2 for row in rows)
-    return Draws(tuple(rows), settings.seed, is_random, repr(material.train))
+    return Draws(tuple(rows), settings.seed, is_random, _origin(material.train))
+
+
+def _origin(source: Source) -> str:
+    if isinstance(source, PatchSource):
+        return f"{counted(len(source), 'patch', 'patches')} of {counted(len(source.datasets), 'dataset')}"
+    return repr(source)
 
 
 def write_draws(path: str | Path, found: Draws) -> Path:

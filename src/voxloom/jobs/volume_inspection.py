@@ -1,4 +1,4 @@
-"""Inspect: what a volume holds, found from its metadata alone."""
+"""Inspect: what a volume holds, found from its metadata, and from its coarsest level what is odd."""
 
 from __future__ import annotations
 
@@ -6,11 +6,14 @@ import os
 from collections.abc import Iterator, Mapping
 
 from voxloom.amounts import counted, size_text
+from voxloom.analysis.looking.finding import Finding
 from voxloom.component import Component
 from voxloom.geometry import AXES, Point
+from voxloom.jobs.listing import warnings_listed
+from voxloom.jobs.volume_checks import check_volume
 from voxloom.volumes import Volume
 
-__all__ = ["LevelFacts", "VolumeFacts", "inspect_volume", "volume_listing"]
+__all__ = ["LevelFacts", "VolumeFacts", "inspect_volume", "level_rows", "volume_listing"]
 
 _SHOWN = 12  # names in a line
 _HEADER = ("level", "voxels (z, y, x)", "spacing in nm", "first centre", "chunk", "shard")
@@ -57,17 +60,25 @@ class VolumeFacts(Component):
     """The pyramid, finest first."""
     labels: tuple[VolumeFacts, ...] = ()
     """The label images below it."""
+    warnings: tuple[Finding, ...] = ()
+    """What will hurt later; of the labels below too."""
 
 
 def inspect_volume(
-    path: str | os.PathLike[str], *, unit: str | None = None, spacing: Point | None = None
+    path: str | os.PathLike[str],
+    *,
+    raw: str | None = None,
+    unit: str | None = None,
+    spacing: Point | None = None,
 ) -> VolumeFacts:
-    """Say what a volume is, with the label images below it.
+    """Say what a volume is, with the label images below it, and what will hurt later.
 
     Parameters
     ----------
     path
         A folder or a URL.
+    raw
+        The image that labels are of.
     unit, spacing
         As `Volume.open` takes them.
 
@@ -87,12 +98,14 @@ def inspect_volume(
     (64, 128, 128)
     """
     volume = Volume.open(path, unit=unit, spacing=spacing)
-    return _facts(volume, tuple(_facts(volume.label(name)) for name in volume.label_names))
+    facts = _facts(volume, tuple(_facts(volume.label(name)) for name in volume.label_names))
+    ground = Volume.open(raw) if raw is not None else None
+    return facts.model_copy(update={"warnings": check_volume(volume, ground)})
 
 
 def volume_listing(found: VolumeFacts) -> str:
     """Return what was found as lines for a terminal."""
-    return "\n".join(_lines(found))
+    return "\n".join([*_lines(found), *warnings_listed(found.warnings)])
 
 
 def _facts(volume: Volume, labels: tuple[VolumeFacts, ...] = ()) -> VolumeFacts:
@@ -122,6 +135,20 @@ def _facts(volume: Volume, labels: tuple[VolumeFacts, ...] = ()) -> VolumeFacts:
     )
 
 
+def level_rows(found: VolumeFacts) -> list[tuple[str, ...]]:
+    """Return the table of the levels, its head first."""
+    return [
+        _HEADER,
+        *(
+            (
+                each.path or ".",
+                *map(_numbers, (each.shape, each.spacing, each.origin, each.chunk, each.shard)),
+            )
+            for each in found.levels
+        ),
+    ]
+
+
 def _lines(found: VolumeFacts, indent: str = "") -> Iterator[str]:
     first = found.levels[0]
     voxels = first.shape[0] * first.shape[1] * first.shape[2] * len(found.channels)
@@ -133,11 +160,7 @@ def _lines(found: VolumeFacts, indent: str = "") -> Iterator[str]:
     elif found.classes:
         named = tuple(f"{number} {name}" for number, name in found.classes.items())
         yield f"{indent}  {counted(len(named), 'class', 'classes')}: {_names(named)}"
-    rows: list[tuple[str, ...]] = [_HEADER]
-    rows += [
-        (each.path or ".", *map(_numbers, (each.shape, each.spacing, each.origin, each.chunk, each.shard)))
-        for each in found.levels
-    ]
+    rows = level_rows(found)
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
         text = "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))

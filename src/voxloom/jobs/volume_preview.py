@@ -2,29 +2,53 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from PIL import Image, ImageDraw
 
+from voxloom.analysis.looking.drawing import Picture, colour_of_id, over
 from voxloom.errors import DataError
 from voxloom.geometry import AXES, Box, Point
 from voxloom.lettering import drawable
-from voxloom.overlay import overlaid
-from voxloom.panels import shaded, window_of
+from voxloom.overlay import legend
+from voxloom.panels import Window, shaded, window_of
 from voxloom.sample import Array
 from voxloom.volumes import Place, Volume
-from voxloom.volumes.ome_write import colour_of
 
-__all__ = ["middle_slices"]
+__all__ = ["Slices", "middle_slices", "slices_of"]
 
 _GROUND, _TEXT = (24, 24, 27), (236, 236, 240)
 _GAP, _LINE, _FONT_SIZE = 6, 18, 12  # pixels
 _CHANNELS = 5  # of an image, drawn at most
-_COLOURS = 64  # label ids beyond share their colours
+_NAMED = 24  # label ids that a legend names
 
-Picture = npt.NDArray[np.uint8]
+
+@dataclass(frozen=True)
+class Slices:
+    """The slices of a volume, as pictures.
+
+    Attributes
+    ----------
+    rows
+        Across z, y and x: name and picture (H, W, 3) of the image, of each label image over it, and of
+        further channels.
+    names
+        Name and colour of each label that occurs.
+    """
+
+    rows: tuple[tuple[tuple[str, Picture], ...], ...]
+    names: tuple[tuple[str, tuple[int, int, int]], ...]
+
+
+@dataclass(frozen=True)
+class _Row:
+    """The axis that a row cuts across, and the labels that were met, by number."""
+
+    axis: int
+    ids: dict[int, str]
 
 
 def middle_slices(
@@ -38,7 +62,8 @@ def middle_slices(
     """Draw the slices through the middle of a volume, across z, y and x, a row each.
 
     The image stands first, then it is drawn again under each label image; where there are several
-    channels, they follow. The raw of a prediction that voxloom made is found by itself.
+    channels, they follow; probabilities from 0 to 1 whatever they are stored as. A legend names the
+    labels where they are few. The raw of a prediction that voxloom made is found by itself.
 
     Parameters
     ----------
@@ -61,16 +86,32 @@ def middle_slices(
     MissingDataError, VolumeMetadataError, VolumeReadError
         If it cannot be opened or read.
     """
+    slices = slices_of(path, raw=raw, size=size, unit=unit, spacing=spacing)
+    names = slices.names if len(slices.names) <= _NAMED else ()
+    return _sheet([list(row) for row in slices.rows], names)
+
+
+def slices_of(
+    path: str,
+    *,
+    raw: str | None = None,
+    size: int = 320,
+    unit: str | None = None,
+    spacing: Point | None = None,
+) -> Slices:
+    """Read the slices that `middle_slices` draws; parameters and errors as there."""
     volume = Volume.open(path, unit=unit, spacing=spacing)
     ground = Volume.open(raw) if raw is not None else _raw_of(volume)
     box = volume.bounding_box
     step = max(max(box.size) / size, min(volume.levels[0].grid.spacing))
     thin = [axis for axis in range(3) if volume.levels[0].grid.shape[axis] == 1]
+    ids: dict[int, str] = {}
     rows = []
     for axis in thin[:1] or range(3):
-        plane, spacing = _middle(box, axis, step)
-        rows.append(list(_row(volume, ground, plane, spacing, axis)))
-    return _sheet(rows)
+        plane, at = _middle(box, axis, step)
+        rows.append(tuple(_row(volume, ground, plane, at, _Row(axis, ids))))
+    names = tuple((name, colour_of_id(number)) for number, name in sorted(ids.items()))
+    return Slices(tuple(rows), names)
 
 
 def _middle(box: Box, axis: int, step: float) -> tuple[Box, tuple[float, float, float]]:
@@ -81,48 +122,56 @@ def _middle(box: Box, axis: int, step: float) -> tuple[Box, tuple[float, float, 
 
 
 def _row(
-    volume: Volume, ground: Volume | None, plane: Box, spacing: tuple[float, float, float], axis: int
+    volume: Volume, ground: Volume | None, plane: Box, spacing: tuple[float, float, float], row: _Row
 ) -> Iterator[tuple[str, Picture]]:
     def read(each: Volume) -> Array:
-        return np.asarray(each.read(plane, spacing).take(0, axis=axis + 1))
+        return np.asarray(each.read(plane, spacing).take(0, axis=row.axis + 1))
 
     labels = [volume] if volume.is_labels else [volume.label(name) for name in volume.label_names]
     channels = [] if volume.is_labels else list(zip(volume.channels, read(volume), strict=True))
     under = read(ground)[0] if ground is not None else channels[0][1] if channels else None
     if under is not None:
-        yield f"{AXES[axis]}: {Place.of((ground or volume).path).name}", _grey(under)
+        yield f"{AXES[row.axis]}: {Place.of((ground or volume).path).name}", _grey(under)
     for each in labels:
         ids = read(each)[0]
-        yield Place.of(each.path).name, _over(np.zeros_like(ids) if under is None else under, ids)
+        for number in np.unique(ids)[: _NAMED + 2].tolist():
+            if number > 0:
+                row.ids.setdefault(int(number), each.classes.get(int(number), str(number)))
+        black = np.zeros((*ids.shape, 3), np.uint8)
+        yield Place.of(each.path).name, over(black if under is None else _grey(under), ids)
     if ground is not None or len(channels) > 1:
+        is_share = _holds_probabilities(volume)
         for name, channel in channels[:_CHANNELS]:
-            yield (
-                name,
-                shaded(
-                    channel,
-                    (0, 255) if ground is not None and channel.dtype == np.uint8 else window_of(channel),
-                ),
-            )
+            yield name, np.asarray(shaded(channel, _window(channel, is_share=is_share)))
+
+
+def _window(channel: Array, *, is_share: bool) -> Window:
+    """Return what is drawn black and white: for probabilities 0 and 1, however they are stored."""
+    if not is_share:
+        return window_of(channel)
+    return (0.0, float(np.iinfo(channel.dtype).max) if channel.dtype.kind in "iu" else 1.0)
 
 
 def _grey(image: Array) -> Picture:
     return np.asarray(shaded(image, window_of(image)))
 
 
-def _over(image: Array, labels: Array) -> Picture:
-    """Draw ids in colour over an image."""
-    few = np.where(labels > 0, (labels.astype(np.int64) - 1) % _COLOURS + 1, 0)
-    found = [int(value) for value in np.unique(few) if value]
-    masks = np.stack([few == value for value in found]) if found else np.zeros((0, *few.shape), bool)
-    return np.asarray(overlaid(image, masks, [colour_of(value) for value in found]))
+def _plan_of(volume: Volume) -> Mapping[str, Any]:
+    """Return the plan of a prediction, from the markers beside it; nothing for another volume."""
+    place = volume.place
+    told = place.parent.join(f"{place.name}.prediction").read_json("plan.json")
+    plan = (told or {}).get("plan")
+    return plan if isinstance(plan, Mapping) else {}
+
+
+def _holds_probabilities(volume: Volume) -> bool:
+    return "probabilities" in _plan_of(volume).get("write", ())
 
 
 def _raw_of(volume: Volume) -> Volume | None:
     """Return what a prediction was made of, if the markers beside it tell and it is still there."""
-    place = volume.place
-    plan = place.parent.join(f"{place.name}.prediction").read_json("plan.json")
     try:
-        return None if plan is None else Volume.open(str(plan["plan"]["input"]))
+        return Volume.open(str(_plan_of(volume)["input"]))
     except (DataError, KeyError, TypeError):
         return None
 
@@ -137,10 +186,16 @@ def _cut(name: str, width: int) -> str:
     return ""
 
 
-def _sheet(rows: list[list[tuple[str, Picture]]]) -> Picture:
+def _sheet(
+    rows: list[list[tuple[str, Picture]]], names: Sequence[tuple[str, tuple[int, int, int]]]
+) -> Picture:
     heights = [max(picture.shape[0] for _, picture in row) + _LINE + _GAP for row in rows]
     widths = [sum(picture.shape[1] + _GAP for _, picture in row) + _GAP for row in rows]
-    sheet = Image.new("RGB", (max(widths), sum(heights) + _GAP), _GROUND)
+    strip = (
+        legend([name for name, _ in names], [colour for _, colour in names], max(widths)) if names else None
+    )
+    below = 0 if strip is None else strip.shape[0]
+    sheet = Image.new("RGB", (max(widths), sum(heights) + _GAP + below), _GROUND)
     draw = ImageDraw.Draw(sheet)
     top = _GAP
     for row, height in zip(rows, heights, strict=True):
@@ -151,4 +206,6 @@ def _sheet(rows: list[list[tuple[str, Picture]]]) -> Picture:
             sheet.paste(Image.fromarray(picture).convert("RGB"), (left, top + _LINE))
             left += picture.shape[1] + _GAP
         top += height
+    if strip is not None:
+        sheet.paste(Image.fromarray(strip), (0, top))
     return np.asarray(sheet)

@@ -97,7 +97,7 @@ class Augment(Transform):
         return replaced(sample, {n: yx_back(self._warped(posed[n], grid, kinds[n]), axes[n]) for n in names})
 
     def told(self, rng: np.random.Generator, size: tuple[int, int]) -> str:
-        """Say what a call with this generator does to a sample of this (height, width).
+        """Say in a few lines what a call with this generator does to a sample of this (height, width).
 
         Examples
         --------
@@ -109,11 +109,14 @@ class Augment(Transform):
         is_affine, is_elastic, angle, zoom, down, right = self._moves(rng)
         words = [f"flip {'y' if axis == -2 else 'x'}" for axis in flips]
         words += [f"{90 * turns}° turn"] if turns else []
+        words += ["bent"] if is_elastic else []
+        lines = [", ".join(words)] if words else []
         if is_affine:
-            shift = f"{down * self.shift * size[0]:.1f}, {right * self.shift * size[1]:.1f}"
-            words.append(f"rotation {angle * self.rotation_degrees:.1f}°, zoom {1 + zoom * self.scale:.2f}")
-            words.append(f"shift y, x {shift} px")
-        return ", ".join([*words, *(["bent"] if is_elastic else [])]) or "as it is"
+            lines.append(f"turn {angle * self.rotation_degrees:.1f}°, zoom {1 + zoom * self.scale:.2f}")
+            lines.append(
+                f"shift y {down * self.shift * size[0]:.1f}, x {right * self.shift * size[1]:.1f} px"
+            )
+        return "\n".join(lines) or "as it is"
 
     def _pose(self, rng: np.random.Generator, *, is_square: bool) -> tuple[tuple[int, ...], int]:
         """Draw the axes to flip and the number of quarter turns."""

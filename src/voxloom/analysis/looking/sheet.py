@@ -35,7 +35,7 @@ class Tile:
     pictures
         Title, (H, W, 3) uint8, and whether it is of labels.
     said
-        Its class, attributes and texts, or the reason that it cannot be read.
+        Its class, attributes and texts, or the reason that it cannot be read; several lines, perhaps.
     is_bad
         Whether it cannot be read.
     ids
@@ -240,7 +240,7 @@ def _beside(row: Sequence[Picture], across: int) -> Image.Image:
 
 
 def _drawn(tile: Tile, size: int) -> Image.Image:
-    lines = [tile.key, tile.said] if tile.said else [tile.key]
+    lines = [tile.key, *tile.said.splitlines()]
     images = [_fitted(picture, size, is_label=labels) for _, picture, labels in tile.pictures]
     return _lettered(images, lines, size, _BAD if tile.is_bad else _FAINT)
 

@@ -193,8 +193,9 @@ def _of_many(task: _Task) -> _Fit:
     """Find the leading directions in a block Krylov space from a random start.
 
     Each reading of the centred vectors A (n, D) turns directions Q (D, l) into an orthonormal base of
-    Aᵀ(A Q); all of these together hold the leading ones better than the last alone. What is subtracted while reading is the mean of the first block, as the true one is
-    not known yet; the difference `off` is taken back at the end.
+    Aᵀ(A Q); all of these together hold the leading ones better than the last alone. What is subtracted
+    while reading is the mean of some vectors, as the true one is not known yet; the difference `off` is
+    taken back at the end of each.
     """
     n, centre = len(task.fitted), _centre(task)
     width = min(task.width + _OVERSAMPLING, n, len(centre))

@@ -85,7 +85,7 @@ def test_the_bar_shows_loss_speed_and_validation(capsys):
     tracker.log({**_row(10), "split": "validation", "loss": 0.5, "psnr": 21.0})
     tracker.close()
     shown = capsys.readouterr().err
-    for part in ("10/20", "loss=1.0000", "img/s=12.3", "val=0.5000", "psnr=21.00"):
+    for part in ("10/20", "loss=1.0000", "samples/s=12.3", "val=0.5000", "psnr=21.00"):
         assert part in shown
 
 

@@ -149,7 +149,7 @@ class ProgressTracker:
             self._bar.update(row["step"] - self._bar.n)
             if "loss" in row:  # patches of which nothing is known have none
                 self._shown["loss"] = f"{row['loss']:.4f}"
-            self._shown["img/s"] = f"{row.get('images_per_second', 0):.1f}"
+            self._shown["samples/s"] = f"{row.get('images_per_second', 0):.1f}"
         else:
             self._shown["val"] = f"{row['loss']:.4f}"
             self._shown |= {name: f"{row[name]:#.4g}" for name in _SCORES if name in row}
@@ -183,7 +183,7 @@ class LogTracker:
         said = ", ".join(f"{name} {value:.4g}" for name, value in values.items() if value is not None)
         rate = self._train.get("images_per_second", 0.0)
         logger.info(
-            "epoch %d, step %d of %d: %s; %.1f images/s, %s left",
+            "epoch %d, step %d of %d: %s; %.1f samples/s, %s left",
             *(row["epoch"], row["step"], self._total, said, rate, timedelta(seconds=round(left))),
         )
 

@@ -275,13 +275,15 @@ class Points:
             expression = re.compile(pattern)
         except re.error as error:
             raise ConfigError(f"key:{pattern}: {error}. Expected a regular expression.") from error
-        found = [expression.search(key) for key in self.keys]
-        if not any(found):
+        place = min(expression.groups, 1)
+        matches = (expression.search(key) for key in self.keys)
+        found = [match[place] if match else None for match in matches]
+        if not any(found):  # nothing, or the empty text, as an empty expression does
             raise ConfigError(
                 f"key:{pattern} finds nothing in any of {len(self)} keys, for instance {self.keys[0]!r}. "
                 "Expected an expression that finds the patient, or what else is to be told apart."
             )
-        return np.array([_MISSING if m is None else (m[1] if m.re.groups else m[0]) for m in found])
+        return np.array([text or _MISSING for text in found])
 
     @cached_property
     def digest(self) -> str:

@@ -4,6 +4,7 @@ import os
 import random
 import shutil
 import signal
+import sys
 import time
 
 import numpy as np
@@ -92,8 +93,8 @@ def test_changed_images_are_not_taken_for_the_old_ones(checkpoint, tmp_path):
         encode(checkpoint, images, tmp_path / "out")
 
 
-def encode_slowly(checkpoint, images, out):
-    """Encode with a network that takes its time."""
+def encode_slowly(checkpoint, images, out, num_workers=0):
+    """Encode with a network that takes its time, as a process of its own."""
     whole = ImageEncoder.__call__
 
     def slow(self, image):
@@ -101,7 +102,10 @@ def encode_slowly(checkpoint, images, out):
         return whole(self, image)
 
     ImageEncoder.__call__ = slow
-    encode(checkpoint, images, out, options=EncodeOptions(batch_size=3))
+    try:
+        encode(checkpoint, images, out, options=EncodeOptions(batch_size=3, num_workers=num_workers))
+    except Interrupted:
+        sys.exit(130)
 
 
 def killed(arguments, sign, when):
@@ -112,7 +116,8 @@ def killed(arguments, sign, when):
         assert process.exitcode in (None, 0), "it has failed"
         time.sleep(0.002)
     os.kill(process.pid, sign)
-    process.join(60)
+    process.join(20)
+    process.kill()  # where it hangs
     return process.exitcode
 
 
@@ -135,6 +140,15 @@ def test_killed_at_any_moment_it_is_gone_on_with_to_the_same_bytes(checkpoint, t
             Store(out)
     encode(checkpoint, images, out, options=EncodeOptions(batch_size=3))
     assert contents(out) == contents(tmp_path / "whole")
+
+
+@pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.filterwarnings("ignore:.*multi-threaded:DeprecationWarning")  # Python 3.12, of any fork
+def test_a_stop_ends_the_processes_that_read_ahead(checkpoint, tmp_path, sign):
+    images = write_pairs(tmp_path / "data", 11) / "dente"
+    out = tmp_path / "out"
+    assert killed((checkpoint, images, out, 1), sign, lambda: any(out.glob("journal/*.tmp"))) == 130
+    assert len(encode(checkpoint, images, out)) == 11
 
 
 @pytest.mark.usefixtures("small_shards")

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field
 
-from voxloom.analysis.latents.distances import latent_distance, nearest
+from voxloom.analysis.latents.distances import latent_distance, nearest_points
 from voxloom.analysis.latents.estimates import plain, table_text
 from voxloom.analysis.latents.exams import group_gap
 from voxloom.analysis.latents.frechet import Frechet, frechet_distance
@@ -211,7 +211,7 @@ def _nearest(
     found, distances = [], []
     for start in range(0, len(rows[0]), _BATCH):
         tell(start / len(rows[0]))
-        best = nearest(points.vectors(rows[0][start : start + _BATCH]), second)
+        best = nearest_points(points.vectors(rows[0][start : start + _BATCH]), second)
         found += [second.keys[row] for row in best.rows.tolist()]
         distances.append(best.distances)
     tell(1.0)

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from voxloom.analysis.latents import Points, latent_distance, nearest, squared_distances
+from voxloom.analysis.latents import Points, latent_distance, nearest_points, squared_distances
 from voxloom.errors import SchemaError
 
 numbers = st.floats(-100, 100, width=32)
@@ -46,7 +46,7 @@ def test_nearest(monkeypatch, block):
     monkeypatch.setattr("voxloom.analysis.latents.distances._BLOCK", block)
     rng = np.random.default_rng(1)
     train, queries = rng.normal(size=(50, 6)).astype("float32"), rng.normal(size=(20, 6)).astype("float32")
-    found = nearest(queries, Points.of_arrays({"a": train[:30], "b": train[30:]}))
+    found = nearest_points(queries, Points.of_arrays({"a": train[:30], "b": train[30:]}))
     expected = np.linalg.norm(queries[:, None].astype(float) - train, axis=2)
     np.testing.assert_array_equal(found.rows, expected.argmin(1))
     np.testing.assert_allclose(found.distances, expected.min(1), rtol=1e-6)
@@ -56,20 +56,20 @@ def test_a_copy_is_told_from_a_near_copy():
     rng = np.random.default_rng(2)
     one = rng.normal(size=2000) * 50
     train = np.stack([one + 1e-4, one, one - 1e-4]).astype("float32")
-    found = nearest(train[1:2], Points.of_arrays({"train": train}))
+    found = nearest_points(train[1:2], Points.of_arrays({"train": train}))
     assert (found.rows.tolist(), found.distances.tolist()) == ([1], [0.0])
 
 
 def test_nearest_of_another_patient():
     points = Points.of_arrays({"a": np.array([[0.0], [0.1], [5.0], [6.0]])})
     patients = np.array([0, 0, 1, 2])
-    found = nearest(points.vectors(range(4)), points, apart=(patients, patients))
+    found = nearest_points(points.vectors(range(4)), points, apart=(patients, patients))
     assert found.rows.tolist() == [2, 2, 3, 2]
-    alone = nearest(points.vectors([0]), points, apart=(np.array([0]), np.zeros(4, int)))
+    alone = nearest_points(points.vectors([0]), points, apart=(np.array([0]), np.zeros(4, int)))
     assert alone.rows.tolist() == [-1]
     assert np.isnan(alone.distances).all()
 
 
 def test_points_of_another_length_are_refused():
     with pytest.raises(SchemaError, match="same checkpoint"):
-        nearest(np.zeros((1, 2)), Points.of_arrays({"a": np.zeros((1, 3))}))
+        nearest_points(np.zeros((1, 2)), Points.of_arrays({"a": np.zeros((1, 3))}))

@@ -15,7 +15,7 @@ from voxloom.analysis.latents.points import Points
 from voxloom.errors import SchemaError
 from voxloom.sample import Array
 
-__all__ = ["Nearest", "latent_distance", "nearest", "squared_distances"]
+__all__ = ["Nearest", "latent_distance", "nearest_points", "squared_distances"]
 
 _COLUMNS = 4096  # of a vector that are float64 at once
 _BLOCK = 4096  # training points that are compared at once
@@ -81,7 +81,7 @@ class Nearest:
     distances: Matrix
 
 
-def nearest(queries: Array, points: Points, *, apart: tuple[Codes, Codes] | None = None) -> Nearest:
+def nearest_points(queries: Array, points: Points, *, apart: tuple[Codes, Codes] | None = None) -> Nearest:
     """Return for each query the nearest of all points.
 
     The points are read once, in blocks. The best few of each query are found in float32, and those are
@@ -104,7 +104,7 @@ def nearest(queries: Array, points: Points, *, apart: tuple[Codes, Codes] | None
 
     Examples
     --------
-    >>> found = nearest(np.array([[0.9, 0.1]]), Points.of_arrays({"train": np.eye(2)}))
+    >>> found = nearest_points(np.array([[0.9, 0.1]]), Points.of_arrays({"train": np.eye(2)}))
     >>> found.rows.tolist(), found.distances.round(3).tolist()
     ([0], [0.141])
     """

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from voxloom.analysis.latents.distances import Nearest, nearest
+from voxloom.analysis.latents.distances import Nearest, nearest_points
 from voxloom.analysis.latents.estimates import FEWEST_UNITS, Estimate, share_of
 from voxloom.analysis.latents.points import Points
 from voxloom.analysis.summary import Bootstrap
@@ -115,7 +115,7 @@ class Training:
 
     def see(self, points: Points, rows: Codes, *, limit: int, seed: int) -> Seen:
         """Look for the nearest of some points, and of at most `limit` training points, among all of them."""
-        parts = [nearest(points.vectors(chunk), self.points) for chunk in _chunks(rows)]
+        parts = [nearest_points(points.vectors(chunk), self.points) for chunk in _chunks(rows)]
         found = Nearest(
             np.concatenate([part.rows for part in parts]), np.concatenate([part.distances for part in parts])
         )
@@ -173,7 +173,9 @@ class Training:
     def _among(self, rows: Codes) -> Matrix:
         """Return the distances of training points to the nearest other one; NaN where there is none."""
         parts = [
-            nearest(self.points.vectors(chunk), self.points, apart=(self.units[chunk], self.units)).distances
+            nearest_points(
+                self.points.vectors(chunk), self.points, apart=(self.units[chunk], self.units)
+            ).distances
             for chunk in _chunks(rows)
         ]
         return np.concatenate(parts)

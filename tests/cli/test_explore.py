@@ -1,6 +1,7 @@
 """``voxloom explore`` in a real process: its address, its end, and what it says of mistakes."""
 
 import http.client
+import runpy
 import signal
 import socket
 import subprocess
@@ -171,3 +172,72 @@ def test_help_needs_nothing():
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "[]"
     assert "--port" in done.stdout
+
+
+@pytest.fixture
+def seen(monkeypatch):
+    """The session that would be served."""
+    from voxloom.jobs import exploring
+
+    sessions = []
+    monkeypatch.setattr(exploring, "serve", lambda session, port, ready: sessions.append((session, port)))
+    yield sessions
+    for session, _ in sessions:
+        session.close()
+
+
+def test_folders_are_encoded_first(call, trained, pairs, seen):
+    done = call(
+        *("explore", "--encode", f"edente={pairs / 'edente'}", "--encode", f"dente={pairs / 'dente'}"),
+        *("--checkpoint", trained / "vae", "--max-images", 5, "--patch-size", 32, 32, "--device", "cpu"),
+        *("--method", "umap", "--n-neighbors", 3, "--fit", "dente", "--port", 9),
+        *("--patient", r"key:([^_/]+?)(?:\.[A-Za-z]+)?$"),
+    )
+    assert (done.code, done.err) == (0, "")
+    ((session, port),) = seen
+    assert (len(session.points), session.groups, session.points.shape) == (
+        10,
+        ("edente", "dente"),
+        (2, 16, 16),
+    )
+    assert (session.has_images, session.can_decode, port) == (True, True, 9)
+    assert session.image(7).problem == ""
+    assert len(set(session.along(0, 7, 3))) == 3
+    assert next(iter(session.methods)) == "umap"
+    assert session.methods["umap"][0].default == 3
+    assert session.facts(7).attributes["patient"] == session.facts(7).key[-6:-4]
+
+
+SCRIPT = Path(__file__).parents[2] / "scripts" / "analyze_interactive.py"
+PATIENT = r"key:([^_/]+?)(?:\.[A-Za-z]+)?$"
+
+
+@pytest.mark.parametrize(
+    ("given", "asked"),
+    [
+        (
+            "--vae-weights w.pt --config-file c.json --folder-edente e --folder-dente d --port 8051 --debug",
+            "--checkpoint w.pt --config-file c.json --encode edente=e --encode dente=d --max-images 3000 "
+            "--patch-size 256 256 --method umap --n-neighbors 40 --min-dist 0.5 --perplexity 30 --fit edente "
+            f"--patient {PATIENT} --port 8051",
+        ),
+        (
+            "--vae-weights w.pt --folder-edente e --method tsne --perplexity 9 --color-by-patient "
+            "--subtitle x --max-images 9",
+            "--checkpoint w.pt --title x --encode edente=e --max-images 9 --patch-size 256 256 --method tsne "
+            f"--n-neighbors 40 --min-dist 0.5 --perplexity 9 --patient {PATIENT} --color-by {PATIENT}",
+        ),
+    ],
+)
+def test_the_older_command_asks_for_the_same(monkeypatch, given, asked):
+    monkeypatch.setattr("voxloom.cli.main", lambda: None)
+    monkeypatch.setattr(sys, "argv", ["analyze_interactive.py", *given.split()])
+    runpy.run_path(str(SCRIPT), run_name="__main__")
+    assert sys.argv[1:] == ["explore", *asked.split()]
+
+
+def test_the_older_command_does_nothing_where_it_is_only_read(monkeypatch):
+    """As the process in the background does."""
+    monkeypatch.setattr(sys, "argv", ["analyze_interactive.py", "--port", "1"])
+    runpy.run_path(str(SCRIPT), run_name="__mp_main__")
+    assert sys.argv[1:] == ["--port", "1"]

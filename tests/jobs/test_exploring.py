@@ -7,11 +7,13 @@ import time
 
 import numpy as np
 import pytest
+import torch
 
 from voxloom.analysis.explorer import Serving
 from voxloom.conversion import convert
 from voxloom.errors import CheckpointError, ConfigError, MissingDataError, UnknownNameError
 from voxloom.formats import Store
+from voxloom.inference import Trained
 from voxloom.jobs import EncodeOptions, encode, exploring, train
 from voxloom.jobs.exploring import ExploreOptions, open_session, serve
 from voxloom.sample import Field, Sample, Schema
@@ -224,3 +226,14 @@ def test_it_serves_until_it_is_stopped(opened, features, monkeypatch):
     thread.join(20)
     assert pid is not None
     assert session._worker.pid is None
+
+
+def test_bare_weights_of_an_older_system_decode_with_their_configuration(
+    opened, latents, vae, pairs, tmp_path
+):
+    torch.save(Trained.load(vae.folder).models["autoencoder"].state_dict(), tmp_path / "autoencoder_last.pt")
+    config = small_config("vae", pairs, tmp_path / "vae")
+    session = opened(latents, checkpoint=tmp_path / "autoencoder_last.pt", config=config)
+    assert (session.can_decode, session.can_translate) == (True, False)
+    with pytest.raises(CheckpointError):
+        opened(latents, checkpoint=tmp_path / "autoencoder_last.pt")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -199,6 +200,8 @@ def _abilities(points: Points, options: ExploreOptions) -> tuple[Any, Any, list[
     translator, untranslated = _tried(Translation.from_trained, trained)
     if decoder is not None and (reason := _unlike(points, decoder, path)):
         decoder, undecoded = None, reason
+    elif decoder is not None:
+        decoder = replace(decoder, shape=points.shape)  # of images of another size than in training
     if decoder is None and translator is None:
         raise CheckpointError(f"nothing to do for {path}: {undecoded} {untranslated}")
     return decoder, translator, [f"No decoding along a line: {undecoded}"] if decoder is None else []
@@ -223,7 +226,7 @@ def _tried(take: Callable[[Trained], Any], trained: Trained) -> tuple[Any, str]:
 
 def _unlike(points: Points, decoder: LatentSpace, path: Path) -> str:
     """Return why a decoder is not that of the latents, or an empty string."""
-    if decoder.shape != points.shape:
+    if len(points.shape) != 3 or decoder.shape[0] != points.shape[0]:
         return f"{path} decodes latents of shape {decoder.shape}, and these have {points.shape}."
     weights = decoder.weights
     for part in points.parts.values():

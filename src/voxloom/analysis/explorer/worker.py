@@ -16,6 +16,8 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from typing import Any, Literal, Protocol
 
+from tqdm import tqdm
+
 from voxloom.errors import VoxloomError
 
 __all__ = ["Failed", "Progress", "Stopped", "Task", "Wish", "Worker"]
@@ -187,6 +189,8 @@ def _serve(pipe: Connection, task: Task) -> None:
     """Answer requests until the other side is gone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # of the terminal: the server is told, and ends this
     threading.Thread(target=_end_with_parent, daemon=True).start()
+    # The lock that tqdm makes by itself is one of all processes, and would outlive the end of this one.
+    tqdm.set_lock(threading.RLock())
     with suppress(EOFError, OSError):
         while True:
             kind, number, request = pipe.recv()

@@ -26,6 +26,7 @@ from voxloom.analysis.tables import amount, duration, entries, remark, text_of
 
 __all__ = ["comparison_section"]
 
+_LOSSES = "Losses can be compared only where runs minimise the same one: see what differs."
 _MOST_PAIRS = 4  # of runs that are named in a sentence
 
 
@@ -53,6 +54,7 @@ def _card(family: Family) -> Markup:
         element("p", mixed, class_="faint") if family.is_mixed else None,
         Markup(curves) if curves else element("p", "No value was reported by two of them.", class_="faint"),
         _values(family),
+        None if family.is_mixed else _plain(_LOSSES),
         *_differences(family),
         *_data(family),
         class_="card",

@@ -114,7 +114,8 @@ def _inspect(path: Path | None, preview: Path | None, given: dict[str, Any]) -> 
     across = check_split(looked)
     click.echo(_as_json(looked, across) if given["as_json"] else _as_text(looked, across))
     if preview is not None:
-        _draw(path, preview, looked, across, number or 10**9)
+        named = [folder.resolve().name for folder in _folders(path, given)]
+        _draw(", ".join(named), preview, looked, across=across, number=number or _ON_PAGE)
         if not given["as_json"]:
             click.echo(f"{'Page' if preview.suffix.lower() == '.html' else 'Contact sheet'}: {preview}")
 
@@ -166,11 +167,16 @@ def _as_json(looked: dict[str, Any], across: Any) -> str:
     return json.dumps(told, indent=2, ensure_ascii=False)
 
 
-def _draw(path: Path | None, preview: Path, looked: dict[str, Any], across: Any, number: int) -> None:
+def _folders(path: Path | None, given: dict[str, Any]) -> list[Path]:
+    """Return what is looked at, by name."""
+    named = [Path(each.partition("=")[2]) for each in (*given["image"], *given["mask"])]
+    return named or [each for each in (path, given["against"]) if each is not None]
+
+
+def _draw(title: str, preview: Path, looked: dict[str, Any], *, across: Any, number: int) -> None:
     from voxloom.jobs.inspection_page import draw_sheet, write_inspection
 
     if preview.suffix.lower() == ".html":
-        title = path.resolve().name if path is not None else next(iter(looked.values())).found.source
         write_inspection(preview, title, looked, across=across, number=min(number, _ON_PAGE))
     else:
         draw_sheet(preview, looked, number=min(number, _ON_SHEET))

@@ -209,7 +209,7 @@ def _samples(part: str, looked: Looked, number: int) -> Markup | None:
             ids.setdefault(name, set()).update(values)
     legend = named_ids(source.schema, ids)
     return joined(
-        element("h2", f"{part or 'Samples'}: {len(tiles)} of {counted(len(source), 'sample')}"),
+        element("h2", f"{part or 'Samples'}: {len(tiles)} of {len(source):,}"),
         element(
             "p", "8-bit images as they are, others between their 0.5 and 99.5 percentiles.", class_="faint"
         ),

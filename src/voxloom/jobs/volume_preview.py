@@ -130,8 +130,11 @@ def _row(
     labels = [volume] if volume.is_labels else [volume.label(name) for name in volume.label_names]
     channels = [] if volume.is_labels else list(zip(volume.channels, read(volume), strict=True))
     under = read(ground)[0] if ground is not None else channels[0][1] if channels else None
+    alone = ground is None and not labels and len(channels) > 1
     if under is not None:
-        yield f"{AXES[row.axis]}: {Place.of((ground or volume).path).name}", _grey(under)
+        name = channels[0][0] if alone else Place.of((ground or volume).path).name
+        yield f"{AXES[row.axis]}: {name}", _grey(under)
+        channels = channels[1:] if alone else channels  # the first is drawn already
     for each in labels:
         ids = read(each)[0]
         for number in np.unique(ids)[: _NAMED + 2].tolist():
@@ -139,7 +142,7 @@ def _row(
                 row.ids.setdefault(int(number), each.classes.get(int(number), str(number)))
         black = np.zeros((*ids.shape, 3), np.uint8)
         yield Place.of(each.path).name, over(black if under is None else _grey(under), ids)
-    if ground is not None or len(channels) > 1:
+    if ground is not None or len(channels) > 1 or alone:
         is_share = _holds_probabilities(volume)
         for name, channel in channels[:_CHANNELS]:
             yield name, np.asarray(shaded(channel, _window(channel, is_share=is_share)))

@@ -21,6 +21,7 @@ Colour = tuple[int, int, int]
 
 _TURN = 0.6180339887498949  # of the circle of hues: neighbouring ids come to lie far apart
 _OPACITY = 0.5
+_SMALL = 16  # values of 8 bits below which they are numbers of classes
 _CHANNELS = 4  # of a latent or another image, drawn at most
 _WHITE = (242, 242, 242)  # in the place of the palette's black, which is the background
 
@@ -88,8 +89,9 @@ def pictures_of(
 ) -> list[tuple[str, Picture, bool]]:
     """Draw the fields of a sample: title, picture (H, W, 3), and whether it is of labels.
 
-    8-bit images are drawn as they are, others between their 0.5 and 99.5 percentiles; a mask lies over
-    the first image of its size, or stands alone on black. Of a latent each channel is drawn, up to 4.
+    8-bit images are drawn as they are, unless they hold a few small numbers alone, others between their
+    0.5 and 99.5 percentiles; a mask lies over the first image of its size, or stands alone on black. Of a
+    latent each channel is drawn, up to 4.
 
     Parameters
     ----------
@@ -153,7 +155,7 @@ def _image(array: Array, field: Field, window: Window | None) -> list[tuple[str,
 
 
 def _shaded(plane: Array, window: Window | None = None) -> Picture:
-    window = window or ((0.0, 255.0) if plane.dtype == np.uint8 else window_of(plane))
+    window = window or _window(plane)
     return np.asarray(shaded(plane, window), np.uint8)
 
 
@@ -167,3 +169,10 @@ def _mask(array: Array, field: Field, grounds: Mapping[Any, Picture]) -> Picture
         return _shaded(plane)
     ground = grounds.get(plane.shape)
     return coloured(plane) if ground is None else over(ground, plane)
+
+
+def _window(plane: Array) -> Window:
+    """Return 0 to 255 for 8 bits, but what is there for a few small numbers: labels would be black."""
+    if plane.dtype != np.uint8 or 0 < plane.max() - plane.min() < _SMALL:
+        return window_of(plane, low=0, high=100) if plane.dtype == np.uint8 else window_of(plane)
+    return 0.0, 255.0

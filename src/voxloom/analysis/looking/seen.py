@@ -91,7 +91,7 @@ class Seen:
         >>> seen.levels, seen.is_stretched, seen.nonfinite
         (256, True, 0)
         """
-        some = spread(array, _MOST)
+        some = spread(array.view(np.uint8) if array.dtype == bool else array, _MOST)
         finite = some[np.isfinite(some)] if some.dtype.kind == "f" else some
         levels, is_even = levels_of(finite)
         low, high = np.percentile(finite, (1, 99)) if finite.size else (np.nan, np.nan)

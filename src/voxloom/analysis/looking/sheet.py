@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -242,7 +243,15 @@ def _beside(row: Sequence[Picture], across: int) -> Image.Image:
 def _drawn(tile: Tile, size: int) -> Image.Image:
     lines = [tile.key, *tile.said.splitlines()]
     images = [_fitted(picture, size, is_label=labels) for _, picture, labels in tile.pictures]
-    return _lettered(images, lines, size, _BAD if tile.is_bad else _FAINT)
+    if not tile.is_bad:
+        return _lettered(images, lines, size, _FAINT)
+    drawn = _lettered(images, [tile.key, "not readable"], size, _BAD)
+    draw = ImageDraw.Draw(drawn)
+    for number, line in enumerate(textwrap.wrap(tile.said, max(8, size // 7))[: size // _LINE]):
+        text, font = drawable(line, _FONT_SIZE)
+        text = _shortened(text, drawn.width, font)
+        draw.text((0, (number + 0.5) * _LINE), text, fill=_BAD, font=font, anchor="lm")
+    return drawn
 
 
 def _fitted(picture: Picture, size: int, *, is_label: bool) -> Image.Image:

@@ -55,7 +55,7 @@ def write_predictions(folder: Path, count: int, size: int, error: float) -> None
             write_image(
                 folder / role / f"patient{number // 10:03d}_slice{number % 10}.tif", image.astype(np.float32)
             )
-    (folder / "predict.json").write_text(json.dumps({"task": "ldm", "samples_per_image": 8, "seed": 0}))
+    (folder / "predict.json").write_text(json.dumps({"task": "ldm", "seed": 0}))
 
 
 def write_run(folder: Path, seed: int, steps: int) -> None:

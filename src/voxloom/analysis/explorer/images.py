@@ -15,6 +15,7 @@ from voxloom.analysis.latents.points import Points
 from voxloom.errors import DataError, MissingDataError, VoxloomError
 from voxloom.sample import Array
 from voxloom.source import Source
+from voxloom.sources.folder import ImageFolder, PairFolder
 
 __all__ = ["Images", "Pixels"]
 
@@ -127,8 +128,11 @@ class Images:
         """Return the file that holds a point's image, None where it lies in a store or is not known."""
         try:
             source, index = self.place(row)
-            find = getattr(source, "path", None)
-            return Path(find(index, self.field(row))) if callable(find) else None
+            find, name = getattr(source, "path", None), self.field(row)
+            if not callable(find):
+                return None
+            found = find(index) if isinstance(source, ImageFolder | PairFolder) else find(index, name)
+            return Path(found[name] if isinstance(found, dict) else found)
         except (VoxloomError, LookupError):
             return None
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
+import numpy as np
 from pydantic import Field
 
 from voxloom.analysis.latents.colouring import class_of, is_number, scatter_of
@@ -19,7 +20,7 @@ from voxloom.analysis.latents.statistics_options import StatisticsOptions
 from voxloom.component import Component
 from voxloom.errors import ConfigError, Interrupted, OutputExistsError
 from voxloom.formats.store import Store
-from voxloom.jobs.latent_files import PICTURES, Picture, Results, Texts, planned, write_analysis
+from voxloom.jobs.latent_files import PICTURES, Picture, Results, planned, write_analysis
 from voxloom.jobs.latent_stores import first_points
 from voxloom.jobs.outputs import refuse_among
 from voxloom.jobs.stopping import interrupted_by_sigterm
@@ -233,7 +234,7 @@ def _written(
 ) -> tuple[str, ...]:
     by = class_of(points, options.color_by)
     scatter = scatter_of(points, placed, color_by=by, title=options.title, subtitle=options.subtitle)
-    texts = Texts(points.labels(by), points.labels(options.patient) if options.patient else None)
-    found = Results(points, placed, measured, scatter, texts if options.texts else None)
+    exams = points.labels(class_of(points, options.patient)) if options.patient else np.array([], str)
+    found = Results(points, placed, measured, scatter, exams if options.texts else None)
     facts = options.model_dump(mode="json")
     return write_analysis(found, output, formats=options.formats, dpi=options.dpi, facts=facts)

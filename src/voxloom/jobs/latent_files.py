@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from voxloom.analysis.latents.coordinates import write_coordinates, write_legend
-from voxloom.analysis.latents.exams import exams_of, label_colours, write_exams, write_label_colours
+from voxloom.analysis.latents.exams import exams_of, write_exams, write_label_colours
 from voxloom.analysis.latents.groups import GroupStatistics
 from voxloom.analysis.latents.points import Points
 from voxloom.analysis.latents.projection import Projected
@@ -24,7 +24,7 @@ from voxloom.atomic import write_json
 from voxloom.formats.store import Store
 from voxloom.source import Source
 
-__all__ = ["PICTURES", "Picture", "Results", "Texts", "planned", "write_analysis"]
+__all__ = ["PICTURES", "Picture", "Results", "planned", "write_analysis"]
 
 Picture = Literal["png", "svg", "html"]
 PICTURES: tuple[Picture, ...] = ("png", "svg", "html")
@@ -34,22 +34,14 @@ _RECORD = "analysis.json"
 
 
 @dataclass(frozen=True)
-class Texts:
-    """What the text files of an older system tell of: a label of each point (N,), and its exam."""
-
-    labels: npt.NDArray[np.str_]
-    exams: npt.NDArray[np.str_] | None
-
-
-@dataclass(frozen=True)
 class Results:
-    """All that is written."""
+    """All that is written; `texts` is the exam of each point (N,) or empty, None without text files."""
 
     points: Points
     placed: Projected
     measured: GroupStatistics
     scatter: Scatter
-    texts: Texts | None
+    texts: npt.NDArray[np.str_] | None
 
 
 def planned(method: str, formats: Sequence[str], *, texts: bool) -> list[str]:
@@ -109,11 +101,11 @@ def _write(found: Results, folder: Path, formats: Sequence[str], dpi: int) -> No
         _write_texts(found, found.texts, folder)
 
 
-def _write_texts(found: Results, texts: Texts, folder: Path) -> None:
-    numbers, colours = label_colours(texts.labels.tolist())
-    write_label_colours(numbers, colours, folder / _TEXTS[0])
-    if texts.exams is not None and len(found.points.parts) == 2:
-        exams = exams_of(found.points, texts.exams, found.placed.coordinates)
+def _write_texts(found: Results, texts: npt.NDArray[np.str_], folder: Path) -> None:
+    colours = {name: mark.colour for name, mark in found.scatter.label_marks.items()}
+    write_label_colours({name: i for i, name in enumerate(colours)}, colours, folder / _TEXTS[0])
+    if len(texts) and len(found.points.parts) == 2:
+        exams = exams_of(found.points, texts, found.placed.coordinates)
         write_exams(exams, list(found.points.parts), folder)
 
 

@@ -59,6 +59,10 @@ class Vectors:
         """Length of a vector."""
         return math.prod(self.shape)
 
+    def reopened(self) -> Vectors:
+        """Return the same with files of its own where they are a store's, so that closing disturbs nobody."""
+        return Vectors(Store(self.source.path), self.field) if isinstance(self.source, Store) else self
+
     def read(self, rows: Sequence[int] | npt.NDArray[np.integer]) -> npt.NDArray[np.float32]:
         """Return the vectors of some rows, (n, dim) float32."""
         chosen = self.source.select(self.field)
@@ -211,13 +215,18 @@ class Points:
     def blocks(self, rows: npt.NDArray[np.integer] | None = None) -> Iterator[tuple[slice, Array]]:
         """Yield all vectors, or those of `rows`, in order, as (places among them, (n, dim) float32).
 
-        At most 64 MB are held at once.
+        At most 64 MB are held at once, and what was read of mapped files is let go with the block.
         """
         wanted = np.arange(len(self)) if rows is None else np.asarray(rows)
         size = max(1, _BLOCK_BYTES // (4 * self.dim))
+        own = Points({name: part.reopened() for name, part in self.parts.items()})
         for start in range(0, len(wanted), size):
             place = slice(start, min(start + size, len(wanted)))
-            yield place, self.vectors(wanted[place])
+            block = own.vectors(wanted[place])
+            for part in own.parts.values():
+                if isinstance(part.source, Store):
+                    part.source.close()  # mapped pages count as the memory of a process
+            yield place, block
 
     @cached_property
     def attributes(self) -> Mapping[str, Array]:

@@ -74,3 +74,19 @@ def test_what_does_not_fit_is_refused():
 
 def test_natural_order():
     assert sorted(["b2", "b10", "", "10", "9.5", "a"], key=natural) == ["", "9.5", "10", "a", "b2", "b10"]
+
+
+def test_labels_beyond_a_legend_are_drawn_by_mark():
+    labels = [f"p{i}" for i in range(400)]
+    found = scatter(labels, ["ct", "mr"] * 200)
+    assert len(found.series) == 400
+    assert len(found.drawn) < 340
+    assert sorted(row for series in found.drawn for row in series.rows.tolist()) == list(range(400))
+
+
+def test_an_empty_text_is_a_label():
+    found = scatter(["", "x", ""])
+    assert [(series.label, series.mark.colour) for series in found.series] == [
+        ("", "#0072B2"),
+        ("x", "#E69F00"),
+    ]

@@ -12,14 +12,11 @@ from typing import Any
 import numpy as np
 
 from voxloom.analysis.latents.palette import MISSING_COLOUR, Mark
-from voxloom.analysis.latents.series import Entry, Scatter, Series
+from voxloom.analysis.latents.series import MOST_ENTRIES, Entry, Scatter, Series
 from voxloom.atomic import replacing
 from voxloom.errors import ConfigError, MissingExtraError
 
-__all__ = ["MOST_ENTRIES", "draw", "limits", "scale_name", "write_picture"]
-
-MOST_ENTRIES = 120
-"""Labels of a legend; with more there is none, and ``legend.csv`` tells."""
+__all__ = ["draw", "limits", "scale_name", "write_picture"]
 
 _PLOT = 6.4  # inches, of the square of points
 _SHAPES = {
@@ -96,7 +93,7 @@ def draw(scatter: Scatter) -> Any:
     FigureCanvasAgg(figure)
     axes = figure.add_axes(sheet.place, projection="3d" if scatter.dims == 3 else None)
     _frame(axes, scatter)
-    for series in scatter.series:
+    for series in scatter.drawn:
         _plot(axes, scatter, series)
     _head(figure, scatter, sheet)
     if scatter.values is not None:

@@ -12,7 +12,7 @@ import numpy as np
 
 from voxloom.analysis.latents.palette import MISSING_COLOUR, Mark
 from voxloom.analysis.latents.scatter import limits, scale_name
-from voxloom.analysis.latents.series import Scatter, Series
+from voxloom.analysis.latents.series import MOST_ENTRIES, Scatter, Series
 from voxloom.atomic import replacing
 from voxloom.errors import MissingExtraError
 
@@ -83,6 +83,9 @@ def write_page(scatter: Scatter, path: str | Path) -> Path:
     """
     path = Path(path)
     figure = scatter_figure(scatter)
+    told = scatter.subtitle
+    if len(scatter.label_entries) > MOST_ENTRIES:
+        told += f"\n{len(scatter.label_entries)} labels of {scatter.colour_by}: see legend.csv."
     inks = {i: [trace.meta["light"], trace.meta["dark"]] for i, trace in enumerate(figure.data) if trace.meta}
     edged = [i for i, trace in enumerate(figure.data) if trace.marker.line.color]
     name = path.stem
@@ -98,7 +101,7 @@ def write_page(scatter: Scatter, path: str | Path) -> Path:
             "toImageButtonOptions": {"format": "svg", "filename": name},
         },
     )
-    text = _PAGE.format(title=escape(scatter.title or name), subtitle=escape(scatter.subtitle), plot=plot)
+    text = _PAGE.format(title=escape(scatter.title or name), subtitle=escape(told.strip()), plot=plot)
     with replacing(path) as file:
         file.write(text.encode())
     return path
@@ -143,7 +146,7 @@ def scatter_figure(scatter: Scatter) -> Any:
 
 def _points(scatter: Scatter) -> Iterator[Any]:
     seen: set[str] = set()
-    for series in scatter.series:
+    for series in scatter.drawn:
         trace = _trace(scatter, series, in_legend=bool(series.label) and series.label not in seen)
         if not seen and series.label:
             trace.legendgrouptitle = {"text": escape(scatter.colour_by)}
@@ -267,7 +270,7 @@ def _layout(scatter: Scatter) -> dict[str, Any]:
         # Above the points is room for the buttons.
         "margin": {"l": 10 if in_space else 60, "r": 20, "t": 40, "b": 10 if in_space else 50},
         "autosize": True,
-        "showlegend": len(scatter.label_entries) > 1 or bool(scatter.group_entries),
+        "showlegend": 1 < len(scatter.label_entries) <= MOST_ENTRIES or bool(scatter.group_entries),
         "legend": {"itemsizing": "constant", "tracegroupgap": 2, "y": 1, "yanchor": "top"},
         "hoverlabel": {"align": "left"},
         **({"scene": space | {"camera": camera}} if in_space else space),

@@ -14,10 +14,13 @@ import numpy.typing as npt
 from voxloom.analysis.latents.palette import MISSING_COLOUR, Mark, marks
 from voxloom.errors import SchemaError
 
-__all__ = ["MISSING", "Entry", "Scatter", "Series", "natural"]
+__all__ = ["MISSING", "MOST_ENTRIES", "Entry", "Scatter", "Series", "natural"]
 
 MISSING = "(none)"
 """The label of a point that has none, as `Points.labels` gives it."""
+
+MOST_ENTRIES = 120
+"""Labels of a legend; with more there is none, and a table tells."""
 
 _PLAIN = "#6b6b6b"  # of a legend's marks that stand for a group, whatever the colour
 
@@ -156,21 +159,34 @@ class Scatter:
     @cached_property
     def series(self) -> tuple[Series, ...]:
         """All points, each in one series, empty ones left out."""
-        labels = self.labels if self.labels is not None else np.full(len(self.groups), "")
-        found = []
-        for label in self.label_names or ("",):
-            of_label = labels == label
-            for group in self.group_names if not self.is_by_group else (label,):
-                rows = np.flatnonzero(of_label & (self.groups == group))
-                if len(rows):
-                    found.append(Series(label, group, rows, self._mark(label, group)))
-        return tuple(found)
+        labels = self.label_names or ("",)
+        label_codes = np.zeros(len(self.groups), np.int64)
+        if self.labels is not None:
+            label_codes = _codes(self.labels, self.label_names)
+        codes = label_codes * len(self.group_names) + _codes(self.groups, self.group_names)
+        order = np.argsort(codes, kind="stable")
+        found, starts = np.unique(codes[order], return_index=True)
+        names = [divmod(code, len(self.group_names)) for code in found.tolist()]
+        return tuple(
+            Series(labels[label], self.group_names[group], rows, self._mark(label, group))
+            for (label, group), rows in zip(names, np.split(order, starts[1:]), strict=True)
+        )
 
-    def _mark(self, label: str, group: str) -> Mark:
-        of_group = self.group_marks[group]
-        if not label:
+    @cached_property
+    def drawn(self) -> tuple[Series, ...]:
+        """The series; where a legend has no room for them, one for each mark, without a label."""
+        if len(self.label_names) <= MOST_ENTRIES:
+            return self.series
+        rows: dict[Mark, list[Rows]] = {}
+        for series in self.series:
+            rows.setdefault(series.mark, []).append(series.rows)
+        return tuple(Series("", "", np.sort(np.concatenate(each)), mark) for mark, each in rows.items())
+
+    def _mark(self, label: int, group: int) -> Mark:
+        of_group = self.group_marks[self.group_names[group]]
+        if self.labels is None:
             return of_group
-        mark = self.label_marks[label]
+        mark = self.label_marks[self.label_names[label]]
         if self.is_by_group or len(self.group_names) == 1:
             return mark
         if len(self.group_names) == 2:
@@ -195,6 +211,13 @@ class Scatter:
         return tuple(
             Entry(name, mark, int((self.groups == name).sum())) for name, mark in self.group_marks.items()
         )
+
+
+def _codes(values: Strings, names: Sequence[str]) -> Rows:
+    """Return the place of each value among the names, (N,)."""
+    known, codes = np.unique(values, return_inverse=True)
+    places = {name: place for place, name in enumerate(names)}
+    return np.array([places[name] for name in known.tolist()], np.int64)[codes]
 
 
 def natural(name: str) -> tuple[bool, list[tuple[int, float, str]]]:

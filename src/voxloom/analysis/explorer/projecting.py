@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
+from voxloom.analysis.explorer.reading import Reading
 from voxloom.analysis.explorer.worker import Progress
 from voxloom.analysis.latents.kept import key_of
 from voxloom.analysis.latents.points import Points
@@ -30,7 +32,17 @@ class Projecting:
 
     def __call__(self, request: Projection, progress: Progress) -> Projected:
         """Return the points in the plane, or in space."""
-        return project(self.points, request, fit=self.fit, progress=progress)
+
+        def told(share: float, text: str) -> None:
+            self._reading.let_go()
+            progress(share, text)
+
+        with self._reading.points() as points:
+            return project(points, request, fit=self.fit, progress=told)
+
+    @cached_property
+    def _reading(self) -> Reading:
+        return Reading(self.points)
 
     def key(self, request: Projection) -> str:
         """Return what tells a result from all others: 20 hexadecimal digits."""

@@ -25,6 +25,7 @@ from voxloom.analysis.explorer.labelling import Labelling, Labels
 from voxloom.analysis.explorer.pictures import Picture
 from voxloom.analysis.explorer.projecting import Projecting
 from voxloom.analysis.explorer.queue import Job, Queue
+from voxloom.analysis.explorer.reading import Reading
 from voxloom.analysis.explorer.recent import Recent
 from voxloom.analysis.explorer.spreadsheet import csv_of
 from voxloom.analysis.explorer.worker import Worker
@@ -134,6 +135,7 @@ class Session:
         self._gallery = Gallery(images)
         self._labelling = Labelling(points, self.options.labels, self.options.colour)
         self._decoder = decoder
+        self._reading = Reading(points)
         self._projecting = Projecting(points, self.options.fit)
         self._worker = worker or Worker(self._projecting)
         self._results: Recent[Projected] = Recent(_RESULTS, lambda found: found.coordinates.nbytes)
@@ -297,14 +299,17 @@ class Session:
     def compare(self, a: int, b: int, key: str) -> Comparison:
         """Return the distances of two points, the one of the plane in the projection of that key."""
         pair = [self.check_row(a), self.check_row(b)]
-        vectors = self.points.vectors(pair).astype(np.float64)
+        with self._reading.points() as points:
+            vectors = points.vectors(pair).astype(np.float64)
         places = self.coordinates(key)[pair].astype(np.float64)
         return Comparison(*(float(np.linalg.norm(two[0] - two[1])) for two in (vectors, places)))
 
     def neighbours(self, row: int, k: int = 8) -> list[tuple[int, float]]:
         """Return the points nearest to one in the latent space: (row, distance), nearest first."""
         _within(k, _NEIGHBOURS, "neighbours")
-        rows, distances = neighbours(self._components(), self.points, self.check_row(row), k)
+        row, components = self.check_row(row), self._components()
+        with self._reading.points() as points:
+            rows, distances = neighbours(components, points, row, k)
         return [(int(each), float(far)) for each, far in zip(rows, distances, strict=True)]
 
     def export(self, rows: Sequence[int], key: str | None = None) -> bytes:
@@ -327,8 +332,8 @@ class Session:
         _within(steps, _STEPS, "steps")
         place = (self.check_row(a), self.check_row(b), steps)
         decoder = self._decoder
-        with self._one_at_a_time:
-            return list(self._lines.get(place, lambda: line_pictures(self.points, decoder, *place)))
+        with self._reading.points() as points:
+            return list(self._lines.get(place, lambda: line_pictures(points, decoder, *place)))
 
     def translate(self, row: int, *, samples: int = 8, page: str = "") -> Job:
         """Ask for the translation of a point's condition, and return at once how far it is.
@@ -367,7 +372,8 @@ class Session:
             if self._reduced is None:
                 fit = self.options.fit
                 rows = None if fit == "joint" else self.points.rows_of(fit)
-                self._reduced = reduced(self.points, rows=rows, seed=self.options.seed)
+                with self._reading.points() as points:
+                    self._reduced = reduced(points, rows=rows, seed=self.options.seed)
             return self._reduced
 
 

@@ -77,6 +77,68 @@ def test_a_flat_folder_pairs_and_a_table(call, pets, tmp_path):
     assert "age" in done.out
 
 
+def test_a_page_into_a_folder_that_is_not_there_yet(call, pets, tmp_path):
+    before = snapshot(pets)
+    done = call("inspect", pets, "--all", "--preview", tmp_path / "neu" / "ö" / "seite.html")
+    assert done.code == 0, done.err
+    assert "note: image: 4 sizes" in done.out
+    assert f"Page: {tmp_path / 'neu' / 'ö' / 'seite.html'}" in done.out
+    assert "haus tiere" in (tmp_path / "neu" / "ö" / "seite.html").read_text(encoding="utf-8")
+    assert snapshot(pets) == before
+
+
+def test_pairs_by_name_and_without_partners(call, tmp_path):
+    for folder, stems in (("a", "123456789"), ("b", "23456789x")):
+        (tmp_path / folder).mkdir()
+        for stem in stems:
+            array = np.random.default_rng(ord(stem)).integers(0, 255, (20, 20), dtype=np.uint8)
+            Image.fromarray(array).save(tmp_path / folder / f"{stem}.png")
+    named = ("--image", f"target={tmp_path / 'a'}", "--image", f"condition={tmp_path / 'b'}")
+    done = call("inspect", *named, "--preview", tmp_path / "p.png")
+    assert done.code == 0, done.err
+    assert "warning: 2 files without a partner (a/1.png, b/x.png)" in done.out
+    assert "target and condition belong together" in done.out
+    found = json.loads(call("inspect", *named, "--json").out)
+    assert found["registrations"][0]["p"] < 0.01
+    assert {each["name"] for each in found["warnings"]} == {"no partner"}
+
+
+def test_a_split_of_folders_and_another_path(call, pets, tmp_path):
+    for part, folder in (("train", "hund"), ("test", "katze")):
+        (tmp_path / "split" / part).mkdir(parents=True)
+        for file in (pets / folder).iterdir():
+            (tmp_path / "split" / part / file.name).write_bytes(file.read_bytes())
+    done = call("inspect", tmp_path / "split", "--preview", tmp_path / "p.png")
+    assert done.code == 0, done.err
+    assert "train\n=====" in done.out
+    assert "Between the parts: nothing was found." in done.out
+    found = json.loads(call("inspect", pets / "hund", "--against", pets / "hund", "--json").out)
+    assert list(found["parts"]) == ["hund", "hund (against)"]
+    assert [each["name"] for each in found["warnings"]] == ["leak"]
+
+
+def test_a_run_is_its_split(call, trained):
+    done = call("inspect", trained / "vae")
+    assert done.code == 0, done.err
+    assert "validation\n==========" in done.out
+
+
+def test_draws_of_a_configuration(call, recipe, tmp_path):
+    done = call("inspect", "--transforms", recipe, "--task", "regression", "--preview", tmp_path / "t.png")
+    assert done.code == 0, done.err
+    assert "Draws with seed" in done.out
+    assert (tmp_path / "t.png").is_file()
+    assert "--preview OUT.png" in call("inspect", "--transforms", recipe).err
+    assert call("inspect", "--transforms", tmp_path / "none.json", "--preview", tmp_path / "n.png").code == 1
+
+
+def test_a_page_of_a_volume(call, tmp_path):
+    raw = write_volume(tmp_path / "em.zarr", phantom((8, 9, 10)))
+    done = call("inspect", raw, "--preview", tmp_path / "v.html")
+    assert done.code == 0, done.err
+    assert "Middle slices" in (tmp_path / "v.html").read_text(encoding="utf-8")
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "said"),
     [

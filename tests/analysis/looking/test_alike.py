@@ -81,9 +81,9 @@ def test_the_work_does_not_grow_with_the_square():
     rng = np.random.default_rng(0)
 
     def seconds(number):
-        bits = rng.integers(0, 256, (number, 32), dtype=np.uint8)
+        bits = rng.integers(0, 256, (number, 16), dtype=np.uint8)
         bits[1::1000] = bits[0::1000][: len(bits[1::1000])]  # some copies
-        thumb = bits.repeat(8, axis=1)
+        thumb = bits.repeat(16, axis=1)
         made = [Fingerprint(b.tobytes(), t.tobytes(), 1.0) for b, t in zip(bits, thumb, strict=True)]
         begun = time.process_time()
         assert len(candidates(made)) == len(bits[1::1000])

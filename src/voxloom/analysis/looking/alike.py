@@ -1,11 +1,11 @@
 """Near-duplicates among many images, without comparing each with each.
 
-Each image is reduced to 256 bits: whether each of 16 x 17 means is brighter than its neighbour (the
-difference hash of N. Krawetz, 2013). Rows of bits are sorted in several orders of the bits, and those
-that come to lie beside each other are compared: rows that differ in few bits lie beside each other in
-one of the orders (M. Charikar, "Similarity estimation techniques from rounding algorithms", STOC 2002).
-So the work grows as N log N, also where thousands are equal. What is found so is confirmed by the
-correlation of thumbnails, and then by the pictures themselves.
+Each image is reduced to 128 bits: whether each of 8 x 8 means is darker than its neighbours to the right
+and below (the difference hash of N. Krawetz, 2013, in both directions). Rows of bits are sorted in several
+orders of the bits, and those that come to lie beside each other are compared: rows that differ in few bits
+lie beside each other in one of the orders (M. Charikar, "Similarity estimation techniques from rounding
+algorithms", STOC 2002). So the work grows as N log N, also where thousands are equal. What is found so is
+confirmed by the correlation of thumbnails, and then by the pictures themselves.
 """
 
 from __future__ import annotations
@@ -21,18 +21,19 @@ from voxloom.seeding import rng_for
 
 __all__ = ["Fingerprint", "Likeness", "candidates", "compared", "fingerprint"]
 
-_SIDE = 16
-_BITS = _SIDE * _SIDE
-_ORDERS, _WINDOW = 12, 3
-_FEW = 40  # of 256 bits: what noise, other brightness and JPEG change
-_ALIKE = 0.97  # correlation of thumbnails
+_SIDE = 16  # of a thumbnail
+_GRID = 8
+_BITS = 2 * _GRID * _GRID
+_ORDERS, _WINDOW = 20, 2
+_FEW = 32  # of 128 bits: what noise, other brightness and JPEG change
+_ALIKE = 0.95  # correlation of thumbnails
 _FAINT = 0.02  # of the deviation: a smaller step is no step, so that noise on a flat ground is none
 _CHUNK = 65536
 
 
 @dataclass(frozen=True, slots=True)
 class Fingerprint:
-    """What is kept of an image: 32 bytes of hash, 256 bytes of thumbnail, and its shape."""
+    """What is kept of an image: 16 bytes of hash, 256 bytes of thumbnail, and its shape."""
 
     bits: bytes
     thumb: bytes
@@ -69,12 +70,13 @@ def fingerprint(plane: Plane) -> Fingerprint | None:
     >>> fingerprint(ramp).bits == fingerprint(3 * ramp + 5).bits, fingerprint(ramp * 0)
     (True, None)
     """
-    small = resized(plane, (_SIDE, _SIDE + 1)).astype(np.float64)
-    deviation = small.std()
-    if not deviation > 1e-9 * max(1.0, abs(small.mean())):
+    thumb = resized(plane, (_SIDE, _SIDE)).astype(np.float64)
+    deviation = thumb.std()
+    if not deviation > 1e-9 * max(1.0, abs(thumb.mean())):
         return None
-    bits = np.diff(small, axis=1) > _FAINT * deviation
-    thumb = (small[:, :-1] + small[:, 1:]) / 2
+    cells = resized(plane, (_GRID + 1, _GRID + 1)).astype(np.float64)
+    steps = np.stack([np.diff(cells, axis=1)[:_GRID], np.diff(cells, axis=0)[:, :_GRID]])
+    bits = steps > _FAINT * deviation
     low, high = thumb.min(), thumb.max()
     levels = (thumb - low) / max(high - low, 1e-12) * 255
     return Fingerprint(
@@ -119,13 +121,15 @@ def candidates(prints: Sequence[Fingerprint], parts: Sequence[int] | None = None
 def compared(one: Plane, other: Plane, *, side: int = 96) -> Likeness:
     """Return how alike two grey planes are, at a common size.
 
+    That is at most half their own: noise of single pixels, and what resizing did to it, do not count.
+
     Examples
     --------
     >>> plane = np.random.default_rng(0).random((40, 40), "float32")
     >>> compared(plane, 2 * plane + 1).is_copy, compared(plane, plane.T).is_near
     (True, False)
     """
-    least = min(side, *one.shape, *other.shape)
+    least = min(side, max(_SIDE, min(*one.shape, *other.shape) // 2))
     a, b = (resized(plane, (least, least)) for plane in (one, other))
     return Likeness(_correlation(a, b), _correlation(a - _smooth(a), b - _smooth(b)))
 
@@ -179,7 +183,7 @@ def _correlations(prints: Sequence[Fingerprint], pairs: npt.NDArray[np.int64]) -
         sides = []
         for column in (0, 1):
             raw = b"".join(prints[i].thumb for i in chunk[:, column].tolist())
-            thumbs = np.frombuffer(raw, np.uint8).reshape(-1, _BITS).astype(np.float32)
+            thumbs = np.frombuffer(raw, np.uint8).reshape(-1, _SIDE * _SIDE).astype(np.float32)
             thumbs -= thumbs.mean(axis=1, keepdims=True)
             sides.append(thumbs / np.maximum(np.linalg.norm(thumbs, axis=1, keepdims=True), 1e-6))
         found.append((sides[0] * sides[1]).sum(axis=1))

@@ -10,9 +10,11 @@ import time
 import numpy as np
 import pytest
 import tifffile
+import torch
 
 from voxloom.errors import (
     CheckpointError,
+    ConfigError,
     DamagedStoreError,
     DataError,
     Interrupted,
@@ -22,6 +24,7 @@ from voxloom.errors import (
 from voxloom.formats import Store
 from voxloom.inference import ImageEncoder, Trained
 from voxloom.jobs import EncodeOptions, encode, encoded_source, encoding, train
+from voxloom.models.perceptual import squeezenet_features
 from voxloom.sources import write_image
 from voxloom.testing.images import snapshot, write_pairs
 from voxloom.testing.recipes import small_config
@@ -91,6 +94,28 @@ def test_changed_images_are_not_taken_for_the_old_ones(checkpoint, tmp_path):
     write_image(images / "p0_00.tif", tifffile.imread(images / "p0_00.tif") / 2)
     with pytest.raises(OutputExistsError, match="changed or moved since"):
         encode(checkpoint, images, tmp_path / "out")
+
+
+def test_features_are_kept_beside_the_latents(checkpoint, pairs, tmp_path):
+    images = write_pairs(tmp_path / "data", 3) / "dente"
+    small = {"autoencoder_train.max_epochs": 1, "autoencoder_train.patch_size": [32, 32]}
+    larger = train("vae", small_config("vae", pairs, tmp_path / "vae", small)).folder
+    torch.manual_seed(0)
+    weights = tmp_path / "squeezenet1_1.pth"
+    torch.save(squeezenet_features().state_dict(prefix="features."), weights)
+    encode(larger, images, tmp_path / "plain")
+    options = EncodeOptions(features=weights)
+    with pytest.raises(ConfigError, match=r"16 x 16 pixels.*larger patch_size"):
+        encode(checkpoint, images, tmp_path / "out", options=options)
+    store = encode(larger, images, tmp_path / "out", options=options)
+    assert list(store.schema) == ["image_mu", "image_sigma", "image_features"]
+    features = store.column("image_features")
+    assert features.shape == (3, 512)
+    assert np.std(features, axis=0).max() > 0
+    with pytest.raises(OutputExistsError, match="latents of other features"):
+        encode(larger, images, tmp_path / "plain", options=options)
+    with pytest.raises(MissingDataError, match=r"no\.pth"):
+        encode(larger, images, tmp_path / "new", options=EncodeOptions(features=tmp_path / "no.pth"))
 
 
 def encode_slowly(checkpoint, images, out, num_workers=0):

@@ -41,6 +41,14 @@ _SHOWN = 10  # samples that were skipped
     "--on-error", type=click.Choice(["fail", "skip"]), default="fail", show_default=True,
     help="An image that cannot be read ends the command, or is left out and listed.",
 )  # fmt: skip
+@click.option(
+    "--features", type=click.Path(path_type=Path), metavar="WEIGHTS",
+    help="Weights of a perceptual network: its features of each image are kept too, as a vector.",
+)  # fmt: skip
+@click.option(
+    "--features-backbone", type=click.Choice(["squeezenet1_1", "vgg16"]), default="squeezenet1_1",
+    show_default=True, help="Which network these are of.",
+)  # fmt: skip
 @click.option("--overwrite", is_flag=True, help="Replace a store that is there already.")
 @naming_options("SOURCE")
 def command(checkpoint: str, path: Path | None, output: Path, **given: Any) -> None:

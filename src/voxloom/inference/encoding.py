@@ -20,7 +20,7 @@ from voxloom.inference.image_encoder import ImageEncoder
 from voxloom.inference.origin import origin_of
 from voxloom.loading import Batch, Loader, Order
 from voxloom.loading.batch import collate
-from voxloom.sample import Array, Cell, Field, Sample, Schema
+from voxloom.sample import Array, Cell, Sample, Schema
 from voxloom.source import Source, Subset
 
 __all__ = ["EncodedImages"]
@@ -91,9 +91,7 @@ class EncodedImages(Source):
     @cached_property
     def schema(self) -> Schema:
         """``<image>_mu`` and ``<image>_sigma`` of each image field, then the fields that are carried over."""
-        shape = self.encoder.shape
-        names = [f"{name}_{part}" for name in self._images.schema for part in ("mu", "sigma")]
-        latents = [Field(name=name, kind="latent", axes="cyx", shape=shape) for name in names]
+        latents = [field for name in self._images.schema for field in self.encoder.fields(name)]
         return Schema([*latents, *(self._carried.schema.values() if self._carried else ())])
 
     @property
@@ -169,7 +167,7 @@ class EncodedImages(Source):
         """Return the latents of prepared images, by the index of their sample."""
         arrays: dict[str, Array] = {}
         for name in self._images.schema:
-            arrays[f"{name}_mu"], arrays[f"{name}_sigma"] = self.encoder(batch[name])
+            arrays |= self.encoder.arrays(name, batch[name])
         return {index: {name: a[row] for name, a in arrays.items()} for row, index in enumerate(indices)}
 
     def _apart(self, number: int) -> dict[int, _Encoded]:

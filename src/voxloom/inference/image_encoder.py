@@ -12,7 +12,8 @@ from voxloom.errors import CheckpointError
 from voxloom.inference.encode import weights_digest
 from voxloom.inference.trained import Trained
 from voxloom.models import Autoencoder
-from voxloom.sample import Array
+from voxloom.models.perceptual import PerceptualDistance
+from voxloom.sample import Array, Field
 from voxloom.sources import ReadPolicy
 from voxloom.transforms import Preparation
 
@@ -38,12 +39,15 @@ class ImageEncoder:
         Height and width that the network works at.
     policy
         What the training did with colour, several pages, NaN and blank images.
+    perceptual
+        A network whose features of the prepared images are kept beside the latents; None for none.
     """
 
     autoencoder: Autoencoder
     preparation: Preparation
     size: tuple[int, int]
     policy: ReadPolicy
+    perceptual: PerceptualDistance | None = None
 
     @classmethod
     def of(cls, trained: Trained) -> ImageEncoder:
@@ -91,9 +95,31 @@ class ImageEncoder:
         mu, logvar = self.autoencoder.encode(image_BCHW.to(self.device))
         return mu.cpu().numpy(), (0.5 * logvar).exp().cpu().numpy()
 
+    def fields(self, image: str) -> list[Field]:
+        """Return the fields that an image field becomes."""
+        made = [
+            Field(name=f"{image}_{part}", kind="latent", axes="cyx", shape=self.shape)
+            for part in ("mu", "sigma")
+        ]
+        if self.perceptual is not None:
+            shape = (self.perceptual.width,)
+            made.append(Field(name=f"{image}_features", kind="latent", axes="c", shape=shape))
+        return made
+
+    @torch.no_grad()
+    def arrays(self, image: str, image_BCHW: torch.Tensor) -> dict[str, Array]:
+        """Return those fields of prepared images, each (B, *shape)."""
+        mu, sigma = self(image_BCHW)
+        arrays = {f"{image}_mu": mu, f"{image}_sigma": sigma}
+        if self.perceptual is not None:
+            pooled = self.perceptual.pooled(image_BCHW.to(self.device))
+            arrays[f"{image}_features"] = pooled.cpu().numpy()
+        return arrays
+
     @cached_property
     def facts(self) -> dict[str, Any]:
         """All that decides what it makes of an image, as plain values."""
+        seen = {} if self.perceptual is None else {"features": weights_digest(self.perceptual)}
         return {
             "format": FORMAT_VERSION,
             "weights": weights_digest(self.autoencoder),
@@ -101,6 +127,7 @@ class ImageEncoder:
             "preparation": self.preparation.model_dump(mode="json"),
             "size": list(self.size),
             "read": self.policy.model_dump(mode="json"),
+            **seen,
         }
 
 

@@ -6,16 +6,25 @@ import logging
 import os
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
+import torch
 from pydantic import Field as Setting
 from pydantic import ValidationError
 
 from voxloom.conversion import convert
 from voxloom.conversion.journal import Journal
 from voxloom.conversion.target import apart
-from voxloom.errors import DataError, Interrupted, MissingDataError, OutputExistsError, VoxloomError
+from voxloom.errors import (
+    ConfigError,
+    DataError,
+    Interrupted,
+    MissingDataError,
+    OutputExistsError,
+    VoxloomError,
+)
 from voxloom.formats.manifest import JOURNAL, MANIFEST, SHARDS
 from voxloom.formats.opened import check_size
 from voxloom.formats.store import Store
@@ -25,6 +34,7 @@ from voxloom.jobs.conversion import progress_of
 from voxloom.jobs.device import device_of
 from voxloom.jobs.reading import SourceOptions, near_name, open_named
 from voxloom.jobs.stopping import interrupted_by_sigterm
+from voxloom.models.perceptual import PerceptualConfig
 from voxloom.ranks import Rank
 from voxloom.source import Source
 from voxloom.sources import ReadPolicy
@@ -54,6 +64,10 @@ class EncodeOptions(SourceOptions):
     """How a shard lies on disk, a name of ``voxloom.formats.FORMATS``."""
     on_error: Literal["fail", "skip"] = "fail"
     """Whether a sample that cannot be read ends the encoding, or is left out and listed."""
+    features: Path | None = None
+    """Weights of a perceptual network, whose features are kept beside the latents."""
+    features_backbone: Literal["squeezenet1_1", "vgg16"] = "squeezenet1_1"
+    """Which network `features` are the weights of."""
     overwrite: bool = False
     """Replace a store that is there already."""
 
@@ -89,7 +103,8 @@ def encode(
     Returns
     -------
     Store or None
-        For each image field ``x`` the fields ``x_mu`` and ``x_sigma``, float32 (C, h, w), then the
+        For each image field ``x`` the fields ``x_mu`` and ``x_sigma``, float32 (C, h, w), and with
+        `features` the vector ``x_features`` (D,); then the
         classes, attributes and texts of the source. ``manifest.facts["encoded"]`` says how they came
         about. None for a rank whose part is done while others have to write theirs.
 
@@ -114,7 +129,7 @@ def encode(
             f"{source_path or source!r}: no samples. Expected at least one image to encode."
         )
     trained = _trained(checkpoint, options.device)
-    encoder = ImageEncoder.of(trained)
+    encoder = _with_features(ImageEncoder.of(trained), options)
     facts = {"checkpoint": str(trained.path), "input": _input(source_path, options)}
     images = EncodedImages(
         source, encoder, batch_size=options.batch_size, num_workers=options.num_workers, facts=facts
@@ -145,6 +160,21 @@ def _trained(checkpoint: str | Path, device: str | None) -> Trained:
     if not os.path.exists(checkpoint) and (near := near_name(checkpoint)):
         raise MissingDataError(f"checkpoint {checkpoint} does not exist.{near}")
     return Trained.load(checkpoint, device=device_of(device, Rank.from_environment()))
+
+
+def _with_features(encoder: ImageEncoder, options: EncodeOptions) -> ImageEncoder:
+    if options.features is None:
+        return encoder
+    config = PerceptualConfig(weights=options.features, backbone=options.features_backbone)
+    perceptual = config.build().to(encoder.device).eval()
+    try:
+        perceptual.pooled(torch.zeros(1, 1, *encoder.size, device=encoder.device))
+    except RuntimeError as error:  # its layers leave nothing of so small an image
+        raise ConfigError(
+            f"features of {config.backbone} at {' x '.join(map(str, encoder.size))} pixels: {error}. "
+            "Expected a checkpoint with a larger patch_size, for instance 64 x 64; or leave features out."
+        ) from error
+    return replace(encoder, perceptual=perceptual)
 
 
 def _folders(source_path: str | Path | None, options: SourceOptions) -> list[Path]:
@@ -226,8 +256,9 @@ def _differing(told: Mapping[str, Any], wanted: Mapping[str, Any]) -> str:
         "preparation": "another preparation",
         "size": "another size",
         "read": "another reading of the images",
+        "features": "other features",
     }
-    found = [word for name, word in words.items() if told.get(name) != wanted[name]]
+    found = [word for name, word in words.items() if told.get(name) != wanted.get(name)]
     return " and ".join(found) or "other images, or of images that were changed or moved since"
 
 

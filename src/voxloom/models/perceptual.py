@@ -119,6 +119,15 @@ class PerceptualDistance(nn.Module):
             total = total + (weight * (a - b).square()).sum(1).mean((1, 2))
         return total
 
+    def pooled(self, x_BCHW: torch.Tensor) -> torch.Tensor:
+        """Return one vector an image, float32 (B, D): the deepest features that are compared, their mean."""
+        return self._layers(x_BCHW)[-1].mean((2, 3))
+
+    @property
+    def width(self) -> int:
+        """Length D of the vectors of `pooled`."""
+        return int(self.linear[-1].numel())
+
     def _layers(self, x_BCHW: torch.Tensor) -> list[torch.Tensor]:
         x = (x_BCHW.expand(-1, 3, -1, -1) - self.shift) / self.scale
         layers = []

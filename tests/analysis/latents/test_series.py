@@ -90,3 +90,11 @@ def test_an_empty_text_is_a_label():
         ("", "#0072B2"),
         ("x", "#E69F00"),
     ]
+
+
+def test_of_many_points_no_group_covers_the_others():
+    labels = ["a"] * 1500 + ["b"] * 1500 + ["c"]
+    found = scatter(labels, labels)
+    assert [series.label for series in found.drawn[:5]] == ["a", "b", "c", "a", "b"]
+    assert sorted(row for series in found.drawn for row in series.rows.tolist()) == list(range(3001))
+    assert len(found.drawn) == 25

@@ -22,6 +22,8 @@ MISSING = "(none)"
 MOST_ENTRIES = 120
 """Labels of a legend; with more there is none, and a table tells."""
 
+_MANY = 2000  # points that cover each other
+_LAYERS, _MOST_SERIES = 12, 120
 _PLAIN = "#6b6b6b"  # of a legend's marks that stand for a group, whatever the colour
 
 Strings = npt.NDArray[np.str_]
@@ -174,13 +176,21 @@ class Scatter:
 
     @cached_property
     def drawn(self) -> tuple[Series, ...]:
-        """The series; where a legend has no room for them, one for each mark, without a label."""
-        if len(self.label_names) <= MOST_ENTRIES:
-            return self.series
-        rows: dict[Mark, list[Rows]] = {}
-        for series in self.series:
-            rows.setdefault(series.mark, []).append(series.rows)
-        return tuple(Series("", "", np.sort(np.concatenate(each)), mark) for mark, each in rows.items())
+        """The series in the order in which they are drawn.
+
+        Where a legend has no room for the labels there is one for each mark, without a label. Of many
+        points each series comes in several layers, so that the last does not cover all others.
+        """
+        found = self.series if len(self.label_names) <= MOST_ENTRIES else _by_mark(self.series)
+        layers = min(_LAYERS, _MOST_SERIES // max(1, len(found)))
+        if len(self.groups) <= _MANY or len(found) == 1 or layers < 2:
+            return found
+        return tuple(
+            replace(series, rows=series.rows[layer::layers])
+            for layer in range(layers)
+            for series in found
+            if len(series.rows) > layer
+        )
 
     def _mark(self, label: int, group: int) -> Mark:
         of_group = self.group_marks[self.group_names[group]]
@@ -211,6 +221,13 @@ class Scatter:
         return tuple(
             Entry(name, mark, int((self.groups == name).sum())) for name, mark in self.group_marks.items()
         )
+
+
+def _by_mark(found: Sequence[Series]) -> tuple[Series, ...]:
+    rows: dict[Mark, list[Rows]] = {}
+    for series in found:
+        rows.setdefault(series.mark, []).append(series.rows)
+    return tuple(Series("", "", np.sort(np.concatenate(each)), mark) for mark, each in rows.items())
 
 
 def _codes(values: Strings, names: Sequence[str]) -> Rows:

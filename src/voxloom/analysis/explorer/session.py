@@ -199,7 +199,8 @@ class Session:
     # Projections
 
     def begin(self) -> Job:
-        """Ask for what a page asks for first, before there is one."""
+        """Ask for what a page asks for first, before there is one; and look the images up."""
+        threading.Thread(target=self.facts, args=(0,), name="voxloom-look-up", daemon=True).start()
         return self._request(next(iter(self.methods)), {}, 2, None)
 
     def request(self, method: str, parameters: Mapping[str, float], dims: int = 2, *, page: str = "") -> Job:

@@ -22,7 +22,7 @@ Metric = Literal["euclidean", "cosine"]
 
 _SAME = 1e-6  # distance of equal points that rounding may leave, as a share of the largest coordinate
 _BLOCK = 4096  # points whose neighbours are searched between two reports
-_LEAST = 32  # neighbours that are kept, so that a smaller number can be asked for later
+_LEAST = 128  # neighbours that are kept: a smaller number may be asked for later, and costs as much
 _FEW = 4096  # points that are searched faster than a file is read
 
 
@@ -72,7 +72,7 @@ def neighbourhood(
     [[0, 1], [1, 0], [2, 1]]
     """
     count = len(coordinates)
-    width = min(count, max(_LEAST, 1 << (k - 1).bit_length()))
+    width = k if count <= _FEW else min(count, max(_LEAST, 1 << (k - 1).bit_length()))
 
     def search() -> Arrays:
         blocks = _searched(coordinates, coordinates, width, metric, progress)

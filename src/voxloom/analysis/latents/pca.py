@@ -251,7 +251,7 @@ def _finished(task: _Task, fit: _Fit) -> Arrays:
         1e-13 * len(task.fitted) * float(fit.mean @ fit.mean)
     )  # of float32: what is less is no variance
     total = fit.total if fit.total > rounding else np.inf
-    coordinates = (placed @ (turn * signs)).astype(np.float32)
+    coordinates = placed @ (turn * signs).astype(np.float32)
     task.progress(1.0, "principal components")
     return {
         "mean": mean,

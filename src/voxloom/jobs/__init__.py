@@ -13,15 +13,18 @@ if TYPE_CHECKING:
     from voxloom.jobs.conversion import ConvertOptions, convert_data
     from voxloom.jobs.encoding import EncodeOptions, encode, encoded_source
     from voxloom.jobs.inspection import inspect
+    from voxloom.jobs.latent_analysis import AnalyzeOptions, analyze_latents
     from voxloom.jobs.packing import PackOptions, pack
     from voxloom.jobs.prediction import PredictOptions, predict
     from voxloom.jobs.training import train
 
 _HOME = {
+    "AnalyzeOptions": "voxloom.jobs.latent_analysis",
     "ConvertOptions": "voxloom.jobs.conversion",
     "EncodeOptions": "voxloom.jobs.encoding",
     "PackOptions": "voxloom.jobs.packing",
     "PredictOptions": "voxloom.jobs.prediction",
+    "analyze_latents": "voxloom.jobs.latent_analysis",
     "contact_sheet": "voxloom.analysis.looking.sheet",
     "convert_data": "voxloom.jobs.conversion",
     "encode": "voxloom.jobs.encoding",
@@ -33,10 +36,12 @@ _HOME = {
 }
 
 __all__ = [
+    "AnalyzeOptions",
     "ConvertOptions",
     "EncodeOptions",
     "PackOptions",
     "PredictOptions",
+    "analyze_latents",
     "contact_sheet",
     "convert_data",
     "encode",

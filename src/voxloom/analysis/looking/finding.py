@@ -116,18 +116,18 @@ ADVICE: Mapping[str, tuple[Severity, str, str]] = {
     "leak": (
         "warning",
         "What is tested was seen in training: the measured quality is too good.",
-        "Keep what belongs together (a patient, a stack, a field) in one part: `group` in the "
+        "Keep what belongs together (a patient, a stack, a field) in one part: group in the "
         "configuration, or a split_file.",
     ),
     "duplicates": (
         "note",
         "Copies count several times, and a split at random puts them on both sides.",
-        "Remove the copies, or keep them in one part with `group`.",
+        "Remove the copies, or keep them in one part with group.",
     ),
     "alike": (
         "note",
         "Neighbouring slices or frames are nearly equal: a split at random puts them on both sides.",
-        "Split by patient, stack or block (`group`, split_file).",
+        "Split by patient, stack or block (group, split_file).",
     ),
     "ranges of parts": (
         "warning",

@@ -210,9 +210,7 @@ def _samples(part: str, looked: Looked, number: int) -> Markup | None:
     legend = named_ids(source.schema, ids)
     return joined(
         element("h2", f"{part or 'Samples'}: {len(tiles)} of {len(source):,}"),
-        element(
-            "p", "8-bit images as they are, others between their 0.5 and 99.5 percentiles.", class_="faint"
-        ),
+        element("p", _WINDOWS, class_="faint"),
         legend_section(legend) if len(legend) <= _MANY else None,
         sheet_section(tiles),
     )

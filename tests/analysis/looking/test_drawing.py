@@ -20,7 +20,7 @@ def test_a_mask_lies_over_the_image_of_its_size():
     drawn = pictures_of(sample([MASK, IMAGE], image=grey, mask=ids), ["mask", "image"])
     assert [(title, labels) for title, _, labels in drawn] == [("image", False), ("mask", True)]
     assert drawn[1][1][1, 1].tolist() == [100, 100, 100]
-    assert drawn[1][1][0, 0].tolist() == [(100 + c) / 2 for c in colour_of_id(1)]
+    assert drawn[1][1][0, 0].tolist() == [round((100 + c) / 2) for c in colour_of_id(1)]
 
 
 def test_a_mask_of_another_size_stands_alone():

@@ -180,7 +180,9 @@ def seen(monkeypatch):
     from voxloom.jobs import exploring
 
     sessions = []
-    monkeypatch.setattr(exploring, "serve", lambda session, port, ready: sessions.append((session, port)))
+    monkeypatch.setattr(
+        exploring, "serve", lambda session, port, ready: sessions.append((session, port)) or True
+    )
     yield sessions
     for session, _ in sessions:
         session.close()

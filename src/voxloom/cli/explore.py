@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import webbrowser
 from collections.abc import Iterable, Sequence
@@ -92,7 +93,10 @@ def command(stores: tuple[Path, ...], port: int, browser: bool, **given: Any) ->
         if browser:
             webbrowser.open(url)
 
-    serve(session, port, ready)
+    if not serve(session, port, ready):
+        # A network is at work in a thread. Python would wait for nothing and abort in the midst of it.
+        sys.stdout.flush()
+        os._exit(0)
 
 
 def _session(stores: Sequence[Path], given: dict[str, Any]) -> Any:

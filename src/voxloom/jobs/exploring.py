@@ -112,7 +112,7 @@ def open_session(sources: Mapping[str, Source], options: ExploreOptions | None =
     return Session(points, images=images, decoder=decoder, translator=translator, options=named)
 
 
-def serve(session: Session, port: int, ready: Callable[[str], object]) -> None:
+def serve(session: Session, port: int, ready: Callable[[str], object]) -> bool:
     """Answer the page until Ctrl-C or SIGTERM; then the process in the background is gone too.
 
     Parameters
@@ -123,6 +123,11 @@ def serve(session: Session, port: int, ready: Callable[[str], object]) -> None:
         The wanted one; if it is taken, the next that is free.
     ready
         Told the address.
+
+    Returns
+    -------
+    bool
+        Whether nothing is computed any more: a network cannot be interrupted in a sample.
 
     Raises
     ------
@@ -146,7 +151,8 @@ def serve(session: Session, port: int, ready: Callable[[str], object]) -> None:
         finally:
             serving.close()
     finally:
-        session.close()
+        has_ended = session.close()
+    return has_ended
 
 
 def _labels(points: Points, options: ExploreOptions) -> dict[str, Any]:

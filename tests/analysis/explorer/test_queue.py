@@ -103,4 +103,22 @@ def test_closing_gives_up_everything(queue, slow):
     queue.request("1", "b", page="two")
     queue.close()
     assert [queue.job(key).state for key in "01"] == ["cancelled", "cancelled"]
+    assert queue.ended(5)
     assert slow.asked == ["a"]
+
+
+def test_what_cannot_be_stopped_is_told_at_the_end(kept):
+    free, begun = threading.Event(), threading.Event()
+
+    def deaf(request, progress, wish):
+        begun.set()
+        return free.wait(20)
+
+    queue = Queue(deaf, kept.__setitem__)
+    assert queue.ended(0)
+    queue.request("0", "a", page="one")
+    assert begun.wait(5)
+    queue.close()
+    assert not queue.ended(0.05)
+    free.set()
+    assert queue.ended(5)

@@ -131,12 +131,18 @@ class Queue:
             return self._entries[key].job
 
     def close(self) -> None:
-        """Give up everything."""
+        """Give up everything; `ended` tells whether it came to its end."""
         with self._changed:
             self._is_closed = True
             for key in list(self._entries):
                 self.cancel(key)
             self._changed.notify_all()
+
+    def ended(self, seconds: float) -> bool:
+        """Return whether nothing is computed any more, after at most some seconds."""
+        if self._thread is not None:
+            self._thread.join(seconds)
+        return self._thread is None or not self._thread.is_alive()
 
     def _start(self) -> None:
         if self._thread is None and not self._is_closed:

@@ -40,6 +40,7 @@ __all__ = ["Comparison", "Session", "SessionOptions"]
 
 _STEPS, _SAMPLES, _NEIGHBOURS = (2, 33), (1, 64), (1, 200)
 _RESULTS, _PICTURES = 1 << 28, 1 << 26  # bytes that are kept
+_PATIENCE = 2.0  # seconds that the end may take
 _FORGOTTEN = "this is not known here any more; ask for it again."
 
 
@@ -113,6 +114,7 @@ class Session:
     >>> session.labels("group")
     (('a',), array([0, 0, 0]))
     >>> session.close()
+    True
     """
 
     def __init__(
@@ -360,12 +362,16 @@ class Session:
             raise UnknownNameError(f"translation {key[:40]!r}: {_FORGOTTEN}")
         return found
 
-    def close(self) -> None:
-        """Give up all jobs and end the process in the background."""
-        for queue in (self._projections, self._translations):
-            if queue is not None:
-                queue.close()
+    def close(self) -> bool:
+        """Give up all jobs, end the process in the background, and return whether all is at its end.
+
+        A network that translates comes to its end with the sample that it is at, which may take a while.
+        """
+        queues = [queue for queue in (self._projections, self._translations) if queue is not None]
+        for queue in queues:
+            queue.close()
         self._worker.close()
+        return all([queue.ended(_PATIENCE) for queue in queues])
 
     def _components(self) -> Reduced:
         """Return the principal components, which the projections have left in the cache folder."""

@@ -122,3 +122,13 @@ def test_what_cannot_be_stopped_is_told_at_the_end(kept):
     assert not queue.ended(0.05)
     free.set()
     assert queue.ended(5)
+
+
+def test_a_failure_that_nobody_thought_of_does_not_end_the_line(kept, caplog):
+    queue = Queue(lambda request, progress, wish: 1 / request, kept.__setitem__)
+    queue.request("0", 0, page="one")
+    assert queue.wait("0", 5).message == "ZeroDivisionError: division by zero"
+    assert "Traceback" in caplog.text
+    queue.request("1", 1, page="one")
+    assert queue.wait("1", 5).state == "ready"
+    queue.close()

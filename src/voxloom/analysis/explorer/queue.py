@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
-from voxloom.analysis.explorer.worker import Failed, Progress, Stopped, Wish
+from voxloom.analysis.explorer.worker import EXPECTED, Failed, Progress, Stopped, Wish
 
 __all__ = ["Job", "Queue", "State"]
+
+logger = logging.getLogger(__name__)
 
 State = Literal["ready", "waiting", "running", "cancelled", "failed"]
 Run = Callable[[Any, Progress, Callable[[], Wish]], Any]
@@ -169,6 +172,9 @@ class Queue:
                 self._over(entry, replace(job, state="cancelled", message="cancelled"))
             except Failed as error:
                 self._over(entry, replace(job, state="failed", message=str(error)))
+            except EXPECTED as error:  # or all that come after it would wait for ever
+                logger.exception("a computation failed")
+                self._over(entry, replace(job, state="failed", message=f"{type(error).__name__}: {error}"))
             else:
                 self._keep(job.id, result)
                 self._over(entry, replace(job, state="ready", progress=1.0, message=""))

@@ -20,7 +20,7 @@ from tqdm import tqdm
 
 from voxloom.errors import VoxloomError
 
-__all__ = ["Failed", "Progress", "Stopped", "Task", "Wish", "Worker"]
+__all__ = ["EXPECTED", "Failed", "Progress", "Stopped", "Task", "Wish", "Worker"]
 
 logger = logging.getLogger(__name__)
 
@@ -31,10 +31,11 @@ Wish = Literal["go", "stop", "kill"]
 
 _GRACE = 1.0  # seconds that a computation has to end by itself before its process is ended
 _TICK = 0.05  # seconds between two looks at whether it is overdue
-_EXPECTED = (
+EXPECTED = (
     ArithmeticError, AssertionError, AttributeError, ImportError, LookupError, MemoryError, OSError,
     RuntimeError, TypeError, ValueError, VoxloomError,
 )  # fmt: skip
+"""What a library raises where it fails; each is told in words, and the log has the rest."""
 
 
 class Task(Protocol):
@@ -135,11 +136,12 @@ class Worker:
             if self._pipe is not None and self._process is not None and self._process.is_alive():
                 return self._pipe
             context = multiprocessing.get_context("spawn")
-            self._pipe, theirs = context.Pipe()
-            self._process = context.Process(target=_serve, args=(theirs, self._task), daemon=True)
-            self._process.start()
+            ours, theirs = context.Pipe()
+            process = context.Process(target=_serve, args=(theirs, self._task), daemon=True)
+            process.start()
             theirs.close()  # or its end would not be noticed
-            return self._pipe
+            self._pipe, self._process = ours, process
+            return ours
 
     def _end(self) -> int | None:
         """End the process and return its exit code."""
@@ -205,7 +207,7 @@ def _answer(task: Task, request: Any, tell: Progress) -> tuple[str, Any]:
         return "stopped", None
     except VoxloomError as error:
         return "failed", (str(error), "")
-    except _EXPECTED as error:
+    except EXPECTED as error:
         return "failed", (f"{type(error).__name__}: {error}", traceback.format_exc())
 
 

@@ -27,7 +27,7 @@ LEAST = 8
 _SIDE = 64  # pixels that images are compared at
 _BINS = 16
 _SHUFFLES = 4999
-_SURE = 0.01
+_SURE, _LEAST_AUC = 0.01, 0.6
 _GOOD, _BAD = 0.98, 0.6  # share of wrong partners that the median pair, and a suspicious one, is better than
 
 Matrix = npt.NDArray[np.float64]
@@ -52,13 +52,14 @@ class Registration(Component):
     @property
     def is_matched(self) -> bool:
         """Whether the partners match better than shuffled ones."""
-        return self.p <= _SURE
+        return self.p <= _SURE and self.auc >= _LEAST_AUC
 
     @property
     def text(self) -> str:
         """What was found, in a sentence."""
         one, other = self.fields
-        how = "belong together" if self.is_matched else "match no better than shuffled ones"
+        worse = f"match {'hardly' if self.p <= _SURE else 'no'} better than shuffled ones"
+        how = "belong together" if self.is_matched else worse
         return (
             f"{one} and {other} {how}: a partner matches better than {self.auc:.0%} of the wrong ones "
             f"(p = {self.p:.2g}, {self.pairs} pairs, {self.measure})"

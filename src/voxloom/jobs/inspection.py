@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -188,41 +188,51 @@ def look(
     """
     if number is not None and number < 1:
         raise ConfigError(f"{number} samples to look at: expected at least 1.")
-    store = source if isinstance(source, Store) else None
     indices = evenly_spread(len(source), len(source) if number is None else number)
     looks = [_Look(source, name, indices) for name in source.schema]
-    fields = []
-    for turn, each in enumerate(looks):
-        fields.append(each.facts(_told_from(progress, turn, len(looks))))
+    fields = tuple(each.facts(_told_from(progress, turn, len(looks))) for turn, each in enumerate(looks))
+    pairs = registrations(source, [i for i in indices if not any(i in each.unread for each in looks)])
+    found_ = _inspection(source, looks, fields, len(indices)).model_copy(
+        update={"registrations": pairs.tested}
+    )
     seen = {each.name: each.seen for each in looks if source.schema[each.name].is_spatial}
-    classes = {f.name: class_counts(source, f.name) for f in source.schema.values() if f.kind == "class"}
-    unreadable = {key: reason for each in looks for key, reason in each.unreadable.items()}
-    pairs = registrations(source, [i for i in indices if source.keys[i] not in unreadable])
+    looked = Looked(source, found_, seen, {source.keys[i]: i for i in indices})
     findings = [
-        *_of_files(unreadable, dropped),
-        *(each for name, those in seen.items() for each in check_values(source.schema[name], those)),
-        *check_fields({n: those for n, those in seen.items() if source.schema[n].kind == "image"}),
+        *_of_files(found_.unreadable, dropped),
+        *_of_pixels(looked),
         *(each for look_ in looks for each in check_files(look_.name, look_.spacings)),
         *check_schemas({"": source.schema}),
         *(each for facts in fields for each in _of_numbers(facts)),
-        *(each for name in classes for each in check_classes(name, classes[name], _known(source, name))),
-        *(each for name, those in seen.items() for each in check_masks(source.schema[name], those)),
+        *(each for n, c in found_.classes.items() for each in check_classes(n, c, _known(source, n))),
         *pairs.findings,
+        *check_alike({"": looked}),
     ]
-    found_ = Inspection(
+    warnings = tuple(sorted(findings, key=lambda finding: finding.severity == "note"))
+    return replace(looked, found=found_.model_copy(update={"warnings": warnings}))
+
+
+def _inspection(
+    source: Source, looks: Sequence[_Look], fields: tuple[FieldFacts, ...], sampled: int
+) -> Inspection:
+    return Inspection(
         source=repr(source),
         samples=len(source),
-        sampled=len(indices),
-        fields=tuple(fields),
-        classes=classes,
-        unreadable=unreadable,
-        store=StoreFacts.of(store.manifest) if store else None,
-        registrations=pairs.tested,
+        sampled=sampled,
+        fields=fields,
+        classes={f.name: class_counts(source, f.name) for f in source.schema.values() if f.kind == "class"},
+        unreadable={key: reason for each in looks for key, reason in each.unreadable.items()},
+        store=StoreFacts.of(source.manifest) if isinstance(source, Store) else None,
     )
-    looked = Looked(source, found_, seen, {source.keys[i]: i for i in indices})
-    findings += check_alike({"": looked})
-    told = found_.model_copy(update={"warnings": tuple(sorted(findings, key=lambda f: f.severity == "note"))})
-    return Looked(source, told, seen, looked.places)
+
+
+def _of_pixels(looked: Looked) -> Iterator[Finding]:
+    """Tell what is odd about images and masks, one field after the other, and between them."""
+    schema = looked.source.schema
+    for name, seen in looked.seen.items():
+        yield from check_values(schema[name], seen)
+    yield from check_fields({n: seen for n, seen in looked.seen.items() if schema[n].kind == "image"})
+    for name, seen in looked.seen.items():
+        yield from check_masks(schema[name], seen)
 
 
 def _of_files(unreadable: Mapping[str, str], dropped: Sequence[str]) -> Iterator[Finding]:
@@ -280,6 +290,7 @@ class _Look:
         self.seen: list[Seen] = []
         self.spacings: dict[str, tuple[float, float]] = {}
         self.unreadable: dict[str, str] = {}
+        self.unread: set[int] = set()
 
     def facts(self, progress: Progress | None = None) -> FieldFacts:
         """Read the samples, and say what they are."""
@@ -307,6 +318,7 @@ class _Look:
                 self._count(cell, array, key)
             except DataError as error:
                 key = self._source.keys[index]
+                self.unread.add(index)
                 self.unreadable[key] = str(error).removeprefix(f"{key}: ")
                 continue
             if array.dtype.kind in "biuf":

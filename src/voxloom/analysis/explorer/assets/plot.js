@@ -3,7 +3,7 @@
 (function () {
   "use strict";
 
-  const CONFIG = { displayModeBar: false, scrollZoom: true, doubleClick: "reset", responsive: false, showTips: false };
+  const CONFIG = { displayModeBar: false, scrollZoom: true, doubleClick: false, responsive: false, showTips: false };
   const TYPES = { f4: Float32Array, i4: Int32Array };
   const AXES = ["x", "y", "z"];
   const plot = { figure: null, place: null, hidden: {}, tool: "pan", busy: false, shift: false };
@@ -37,7 +37,7 @@
   };
 
   plot.draw = async function (sent) {
-    const figure = { data: sent.data.map((trace) => ({ ...trace, marker: { ...trace.marker } })), layout: sent.layout };
+    const figure = { data: sent.data.map((trace) => ({ ...trace, marker: { ...trace.marker } })), layout: structuredClone(sent.layout) };
     const gone = hiddenNames(figure.layout.meta.field);
     for (const trace of figure.data) {
       for (const axis of [...AXES, "customdata"]) if (trace[axis]) trace[axis] = unpacked(trace[axis]);
@@ -46,8 +46,9 @@
     }
     const dims = figure.layout.meta.dims;
     if (dims === 3) figure.data.push(line3d(figure.layout.meta.ink));
-    if (dims === 3) plot.eye = { ...figure.layout.scene.camera.eye };
+    if (dims === 3) plot.eye = { ...sent.layout.scene.camera.eye };
     figure.layout.dragmode = dims === 3 ? "orbit" : plot.tool;
+    keepView(figure.layout);
     plot.figure = figure;
     plot.place = places(figure.data.filter((trace) => trace.customdata));
     document.getElementById("empty").hidden = plot.place.size > 0;
@@ -61,6 +62,14 @@
     element().dataset.key = figure.layout.meta.key;
     element().dataset.drawn = String(Number(element().dataset.drawn || 0) + 1);
   };
+
+  /* The view stays as long as the projection does, whatever moved it. */
+  function keepView(layout) {
+    const full = element()._fullLayout;
+    if (!plot.figure || !full || plot.figure.layout.meta.key !== layout.meta.key) return;
+    if (layout.meta.dims === 3) layout.scene.camera = full.scene._scene.getCamera();
+    else for (const name of ["xaxis", "yaxis"]) layout[name].range = [...full[name].range];
+  }
 
   const line3d = (ink) => ({
     type: "scatter3d", mode: "lines+markers+text", x: [], y: [], z: [], text: [], hoverinfo: "skip", name: "",
@@ -79,6 +88,7 @@
     gd.on("plotly_selecting", () => window.voxloomPage.tip(null));
     gd.on("plotly_selected", selected);
     gd.on("plotly_deselect", () => plot.busy || set("lasso", { data: [] }));
+    gd.on("plotly_doubleclick", () => (plot.tool === "pan" ? reset() : set("lasso", { data: [] })));
     new ResizeObserver(() => window.Plotly.Plots.resize(gd)).observe(gd);
     for (const name of ["mousedown", "mouseup"])
       document.addEventListener(name, (event) => (plot.shift = event.shiftKey), true);
@@ -105,7 +115,8 @@
     const first = plot.picked && plot.picked[0];
     const pair = (second || plot.armed) && first !== undefined && first !== row;
     arm(false);
-    set("picked", { data: pair ? [first, row] : [row] });
+    plot.picked = pair ? [first, row] : [row];
+    set("picked", { data: plot.picked });
     set("tab", { value: "points" });
   };
 
@@ -298,7 +309,7 @@
 
   function walk(event) {
     if (!plot.figure || event.target !== element()) return;
-    if (event.key === "Escape") return plot.armed ? arm(false) : set("picked", { data: [] });
+    if (event.key === "Escape") return plot.armed ? arm(false) : set("picked", { data: (plot.picked = []) });
     if (!(event.key in STEPS)) return;
     event.preventDefault();
     const picked = plot.picked || [];

@@ -14,7 +14,7 @@ def run(code):
     return done.stdout.strip()
 
 
-@pytest.mark.parametrize("name", ["conversion", "inspection", "preview", "listing", "progress"])
+@pytest.mark.parametrize("name", ["conversion", "inspection", "inspection_page", "listing", "progress"])
 def test_no_torch_where_nothing_is_trained(name):
     assert run(f"import voxloom.jobs.{name}, sys; print('torch' in sys.modules)") == "False"
 

@@ -41,6 +41,7 @@ def test_a_computation_is_cancelled_and_asked_for_again(page):
     old = page.js(f"return {KEY}")
     page.explored.worker.may_go.clear()
     page.method(1)
+    page.says("#job-progress", "50 %")
     page.press("#cancel")
     page.says("#job-progress", "Cancelled. The picture is the one from before.")
     assert page.js(f"return {KEY}") == old
@@ -88,15 +89,23 @@ def test_filters_of_two_fields_and_takes_one_away(page):
     page.says("#status", "60 of 240 points pass the filter")
     page.choose("filter-field", "age")
     page.says("#filter-told", "20 to 79")
-    page.js("document.querySelector('#filter-range-box [role=slider]').focus()")
-    page.keys(Keys.PAGE_UP)
-    page.says("#filter-told", "31 to 79")
-    page.says("#status", "of 240 points pass the filter")
+    box = page.find("#filter-range-box [role=slider]").rect
+    page.mouse((box["x"] + 70, box["y"] + box["height"] / 2), "click")
     page.until("document.querySelectorAll('.chip').length === 2")
     page.js("document.querySelector('.chip').click()")
     page.until("document.querySelectorAll('.chip').length === 1")
     page.js("document.querySelector('.chip').click()")
     page.says("#status", "· 240 points")
+
+
+def test_a_filter_that_leaves_nothing_of_a_colour_or_nothing_at_all(page):
+    page.choose("colour", "site")
+    page.choose("filter-field", "site")
+    page.choose("filter-names", "Bonn")
+    page.says("#legend", "Aix")
+    page.until("document.getElementById('legend').innerText.match(/\\d+/g).join() === '0,60,0,0'")
+    page.js("dash_clientside.set_props('filters', {data: {age: [1, 2]}})")
+    page.says("#empty", "No point passes the filter.")
 
 
 def test_follows_light_and_dark(page):

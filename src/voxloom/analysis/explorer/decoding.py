@@ -66,7 +66,7 @@ class Decoding:
         """Tell how far a translation is; cancel it where that is asked for."""
         if not task:
             return no_update
-        if ctx.triggered_id == "task-cancel":
+        if "task-cancel.n_clicks" in ctx.triggered_prop_ids:
             self.session.cancel(task["id"], page=page)
         return {**task, **told_of(self.session.job(task["id"]))}
 

@@ -103,7 +103,7 @@ class Placing:
         """Tell how far a projection is; cancel it where that is asked for."""
         if not job:
             return no_update
-        if ctx.triggered_id == "cancel":
+        if "cancel.n_clicks" in ctx.triggered_prop_ids:  # a tick may have come with it
             self.session.cancel(job["id"], page=page)
         return {**job, **told_of(self.session.job(job["id"]))}
 

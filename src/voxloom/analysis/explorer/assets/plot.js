@@ -13,7 +13,7 @@
   const set = (id, props) => window.dash_clientside.set_props(id, props);
 
   function unpacked(spec) {
-    if (!spec || !spec.bdata) return spec;
+    if (!spec || spec.bdata === undefined) return spec; // of no points it is empty
     const text = atob(spec.bdata);
     const bytes = new Uint8Array(text.length);
     for (let i = 0; i < text.length; i++) bytes[i] = text.charCodeAt(i);

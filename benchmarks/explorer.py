@@ -28,7 +28,7 @@ from explorer_data import make
 from selenium import webdriver
 from selenium.webdriver.support.wait import WebDriverWait
 
-MEMORY, CLICK = 2.0, 0.2  # GB, seconds
+PATIENCE = 20  # seconds that a click may take
 FLAGS = ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--window-size=1366,768")
 SOFTWARE = ("--use-angle=swiftshader", "--enable-unsafe-swiftshader")
 # Points that are shown: all traces of the plot that have some.
@@ -38,7 +38,8 @@ return plot && plot._fullData ? plot._fullData.reduce((n, t) => n + (t._length |
 """
 PLACE = """
 const plot = document.querySelector('.js-plotly-plot'), share = arguments[0];
-const trace = plot._fullData[Math.floor(share * 997) % 12];
+const traces = plot._fullData.filter((trace) => trace._length);
+const trace = traces[Math.floor(share * 997) % traces.length];
 const i = Math.floor(share * trace._length), {xaxis, yaxis} = plot._fullLayout;
 const box = plot.querySelector('.nsewdrag').getBoundingClientRect();
 return [box.left + xaxis.l2p(trace.x[i]), box.top + yaxis.l2p(trace.y[i])];
@@ -89,11 +90,11 @@ def clicked(driver, where: str, share: float) -> float:
     """Click a point, and return the seconds until its picture is drawn; NaN where none came."""
     x, y = driver.execute_script(PLACE, share)
     driver.execute_script(WATCH, where)
-    mouse = {"x": x, "y": y, "button": "left", "clickCount": 1}
-    for kind in ("mouseMoved", "mousePressed", "mouseReleased"):
-        driver.execute_cdp_cmd("Input.dispatchMouseEvent", {"type": kind, **mouse})
-        time.sleep(0.15 if kind == "mouseMoved" else 0.02)
-    end = time.monotonic() + 10
+    for kind, button in (("mouseMoved", "none"), ("mousePressed", "left"), ("mouseReleased", "left")):
+        event = {"type": kind, "x": x, "y": y, "button": button, "clickCount": int(button == "left")}
+        driver.execute_cdp_cmd("Input.dispatchMouseEvent", event)
+        time.sleep(0.3 if kind == "mouseMoved" else 0.02)
+    end = time.monotonic() + PATIENCE
     while time.monotonic() < end:
         found = driver.execute_script("return window.measured")
         if found is not None:
@@ -138,6 +139,8 @@ def wait_for(address: str) -> None:
 def row_of(name: str, found: Measured, base: float) -> str:
     times = [seconds for seconds in found.clicks if seconds == seconds]
     missed = len(found.clicks) - len(times)
+    if not times:
+        return f"{name:10} {found.opening:9.1f}  no click was answered within {PATIENCE} s"
     median, slow = statistics.median(times), sorted(times)[int(0.95 * (len(times) - 1))]
     told = f"  ({missed} clicks met no point)" if missed else ""
     return (
@@ -151,6 +154,7 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=100_000, help="latents")
     parser.add_argument("--latent", type=int, nargs=3, default=(4, 32, 32), metavar=("C", "H", "W"))
     parser.add_argument("--clicks", type=int, default=30)
+    parser.add_argument("--only", choices=("voxloom", "plain"), help="leave the other out")
     parser.add_argument("--folder", type=Path, help="keep the data there, or take what lies there")
     given = parser.parse_args()
     folder = given.folder or Path(tempfile.mkdtemp())

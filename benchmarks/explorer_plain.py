@@ -32,9 +32,7 @@ def main() -> None:
         drawn = go.Figure(layout={"height": 650, "uirevision": "kept"})
         for label in np.unique(labels):
             rows = np.flatnonzero(labels == label)
-            drawn.add_scattergl(
-                x=places[rows, 0], y=places[rows, 1], customdata=rows, mode="markers", name=str(label)
-            )
+            drawn.add_scattergl(x=places[rows, 0], y=places[rows, 1], mode="markers", name=str(label))
         if chosen is not None:
             drawn.add_scattergl(x=places[[chosen], 0], y=places[[chosen], 1], mode="markers")
         return drawn
@@ -46,7 +44,8 @@ def main() -> None:
     def show(clicked):
         if not clicked:
             return figure(None), ""
-        row = int(clicked["points"][0]["customdata"])
+        point = clicked["points"][0]
+        row = int(np.flatnonzero(labels == np.unique(labels)[point["curveNumber"]])[point["pointNumber"]])
         pixels = images[row]["image"][0]
         buffer = io.BytesIO()
         Image.fromarray((255 * (pixels / pixels.max())).astype("uint8")).save(buffer, "PNG")

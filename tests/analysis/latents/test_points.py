@@ -3,12 +3,14 @@
 import numpy as np
 import pytest
 
-from voxloom.analysis.latents import Points
+from voxloom.analysis.latents import Pca, Points, project
+from voxloom.analysis.latents.coordinates import write_coordinates
+from voxloom.analysis.latents.vectors import Vectors
 from voxloom.conversion import convert
 from voxloom.errors import ConfigError, SchemaError, UnknownNameError
 from voxloom.formats.store import Store
 from voxloom.sample import Field, Sample, Schema
-from voxloom.source import Source
+from voxloom.source import Concat, Map, Source
 
 
 class Encoded(Source):
@@ -122,3 +124,73 @@ def test_what_is_no_space_is_refused(source):
         Points.of_stores({"x": source}).located(14)
     with pytest.raises(UnknownNameError, match="Groups: condition, target"):
         Points.of_stores({"x": source}).rows_of("conditon")
+
+
+class Table(Source):
+    """Vectors of a source that tells nothing of its content, beside a patient's number."""
+
+    schema = Schema(
+        [
+            Field(name="z", kind="latent", axes="c", shape=(2,)),
+            Field(name="patient", kind="attribute", axes=""),
+        ]
+    )
+    keys = tuple("abcdef")
+
+    def __init__(self, seed=0, patients=range(6), dtype="int64"):
+        self.vectors = np.random.default_rng(seed).normal(size=(6, 2)).astype("float32")
+        self.patients = np.array(patients, dtype)
+
+    def __repr__(self):
+        return "vectors of table.csv"
+
+    def read(self, index):
+        return Sample(
+            self.keys[index], self.schema, {"z": self.vectors[index], "patient": self.patients[index]}
+        )
+
+
+def test_long_numbers_keep_their_digits():
+    ids = [10012345, 10012346, 2**53, 2**53 + 1, -7, 0]
+    points = Points.of_stores({"x": Table(patients=ids)})
+    assert points.labels("patient").tolist() == [str(i) for i in ids]
+    floats = [10012345.0, 0.1, 1.5, np.nan, np.inf, 1e30]
+    labels = ["10012345", "0.1", "1.5", "(none)", "inf", "1e+30"]
+    for dtype in ("float32", "float64"):
+        assert Points.of_stores({"x": Table(0, floats, dtype)}).labels("patient").tolist() == labels
+    plain = Points.of_arrays({"z": np.zeros((1, 2))}).parts["z"]
+    both = Points({**points.parts, "z": plain})
+    assert both.labels("patient").tolist() == [*(str(i) for i in ids), "(none)"]
+
+
+def test_sources_of_one_name_and_other_numbers_are_told_apart(monkeypatch):
+    monkeypatch.setattr("voxloom.analysis.latents.vectors._HASHED", 4 * 2 * 4)
+    made = [
+        lambda source: source,
+        lambda source: Concat([source, source]),
+        lambda source: source[1:],
+        lambda source: source.select("z"),
+        lambda source: Map(source, lambda sample: sample),
+    ]
+    digests = [[Points.of_stores({"x": f(Table(seed))}).digest for seed in (0, 1, 0)] for f in made]
+    assert all(one != other and one == again for one, other, again in digests)
+    few = Points.of_stores({"x": Table()[:3]}).digest
+    assert len({few, *(digest for three in digests for digest in three)}) >= 7
+
+
+def test_what_is_chosen_from_stores_is_not_read_for_a_digest(tmp_path, monkeypatch):
+    convert(Encoded(), tmp_path / "store", format="memmap")
+    store = Store(tmp_path / "store")
+    sources = [store, store[1:4], Concat([store, store]), Concat([store[1:], store])]
+    read = []
+    monkeypatch.setattr(Vectors, "read", lambda *given: read.append(given))
+    digests = [Points.of_stores({"x": source}, field="target_mu").digest for source in sources]
+    assert len(set(digests)) == 4
+    assert not read
+
+
+def test_coordinates_keep_the_digits_of_a_patient(tmp_path):
+    points = Points.of_stores({"x": Table(patients=[10000012345, 10000012346, 1, 2, 3, 4])})
+    path = write_coordinates(points, project(points, Pca()), tmp_path / "c.csv")
+    rows = [line.split(",")[2] for line in path.read_text().splitlines()]
+    assert rows[:4] == ["patient", "10000012345", "10000012346", "1"]

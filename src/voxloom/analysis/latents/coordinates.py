@@ -67,7 +67,9 @@ def _write(path: str | Path, head: Sequence[str], rows: Iterable[Sequence[object
 
 
 def _cell(value: object) -> object:
-    """Return a number as text: nine digits tell every float32 apart."""
+    """Return a number as text: whole ones have all digits, for others nine tell every float32 apart."""
     if not isinstance(value, float):
         return value
+    if value.is_integer() and abs(value) < 2**53:
+        return int(value)
     return f"{value:.9g}" if math.isfinite(value) else ""

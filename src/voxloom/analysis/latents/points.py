@@ -13,64 +13,19 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
+from voxloom.analysis.latents.array_source import ArraySource
+from voxloom.analysis.latents.columns import MISSING, Labels, column, number_labels, tells
+from voxloom.analysis.latents.vectors import Vectors
 from voxloom.errors import ConfigError, SchemaError, UnknownNameError
 from voxloom.formats.store import Store
 from voxloom.registry import did_you_mean
-from voxloom.sample import Array, Field, Sample, Schema
-from voxloom.source import Source, Subset
+from voxloom.sample import Array, Field
+from voxloom.source import Source
 
-__all__ = ["Points", "Vectors"]
+__all__ = ["Labels", "Points", "Vectors"]
 
 _BLOCK_BYTES = 1 << 26  # of vectors held at once while all are read
 _MEAN = "_mu"
-_MISSING = "(none)"
-_CHUNK = 4096  # rows whose labels are read at once
-
-Labels = npt.NDArray[np.str_]
-
-
-@dataclass(frozen=True)
-class Vectors:
-    """One numeric field of a source, each sample's array as one vector.
-
-    Attributes
-    ----------
-    source
-        What is read.
-    field
-        Name of the field. Of several variants (axis v) the first is taken.
-    """
-
-    source: Source
-    field: str
-
-    def __len__(self) -> int:
-        return len(self.source)
-
-    @cached_property
-    def shape(self) -> tuple[int, ...]:
-        """Shape of one sample's array before it is flattened, for instance (C, h, w)."""
-        field = self.source.schema[self.field]
-        shape = field.shape if field.shape is not None else self.source[0][self.field].shape
-        return tuple(shape[1:]) if field.axes.startswith("v") else tuple(shape)
-
-    @property
-    def dim(self) -> int:
-        """Length of a vector."""
-        return math.prod(self.shape)
-
-    def reopened(self) -> Vectors:
-        """Return the same with files of its own where they are a store's, so that closing disturbs nobody."""
-        return Vectors(Store(self.source.path), self.field) if isinstance(self.source, Store) else self
-
-    def read(self, rows: Sequence[int] | npt.NDArray[np.integer]) -> npt.NDArray[np.float32]:
-        """Return the vectors of some rows, (n, dim) float32."""
-        chosen = self.source.select(self.field)
-        field = self.source.schema[self.field]
-        array = chosen.gather([int(row) for row in rows])[self.field]
-        if field.axes.startswith("v"):
-            array = array[:, 0]
-        return np.ascontiguousarray(array.reshape(len(rows), -1), dtype=np.float32)
 
 
 @dataclass(frozen=True)
@@ -144,7 +99,9 @@ class Points:
     ) -> Points:
         """Return the points of arrays (n, ...), one a group; keys are numbers where none are given."""
         found = keys or {}
-        return cls({name: Vectors(_Held(array, found.get(name)), "vector") for name, array in arrays.items()})
+        return cls(
+            {name: Vectors(ArraySource(array, found.get(name)), "vector") for name, array in arrays.items()}
+        )
 
     def __len__(self) -> int:
         return sum(len(part) for part in self.parts.values())
@@ -237,12 +194,12 @@ class Points:
         names: dict[str, Field] = {}
         for part in self.parts.values():
             for name, field in part.source.schema.items():
-                if _tells(field):
+                if tells(field):
                     names.setdefault(name, field)
         return {name: self._attribute(name, field) for name, field in names.items()}
 
     def _attribute(self, name: str, field: Field) -> Array:
-        columns = [_column(part.source, name, field) for part in self.parts.values()]
+        columns = [column(part.source, name, field) for part in self.parts.values()]
         return np.concatenate(columns)
 
     def labels(self, by: str) -> Labels:
@@ -277,7 +234,9 @@ class Points:
                 f"no attribute {by!r}. Known: {', '.join(known)}, or key:REGEX.{did_you_mean(by, known)}"
             )
         values = self.attributes[by]
-        return np.array([_text(value) for value in values.tolist()]) if values.dtype.kind == "f" else values
+        if values.dtype.kind != "f":
+            return values
+        return np.concatenate([number_labels(part.source, by) for part in self.parts.values()])
 
     def _of_keys(self, pattern: str) -> Labels:
         try:
@@ -292,57 +251,13 @@ class Points:
                 f"key:{pattern} finds nothing in any of {len(self)} keys, for instance {self.keys[0]!r}. "
                 "Expected an expression that finds the patient, or what else is to be told apart."
             )
-        return np.array([text or _MISSING for text in found])
+        return np.array([text or MISSING for text in found])
 
     @cached_property
     def digest(self) -> str:
         """20 hexadecimal digits that depend on what the points are; caches are keyed by it."""
-        digest = hashlib.blake2b(digest_size=10)
-        for name, part in self.parts.items():
-            digest.update(f"{name}\0{part.field}\0{part.shape}\0{len(part)}\0".encode())
-            digest.update(_content(part.source))
-        return digest.hexdigest()
-
-
-class _Held(Source):
-    """An array as a source."""
-
-    def __init__(self, array: Array, keys: Sequence[str] | None) -> None:
-        self._array = np.asarray(array)
-        self._keys = [str(i) for i in range(len(self._array))] if keys is None else list(keys)
-        if len(self._keys) != len(self._array):
-            raise SchemaError(f"{len(self._keys)} keys for {len(self._array)} vectors: expected one each.")
-
-        shape = tuple(self._array.shape[1:])
-        axes = "c" + "zyx"[4 - len(shape) :]
-        self._schema = Schema([Field(name="vector", kind="latent", axes=axes, shape=shape)])
-
-    @property
-    def schema(self) -> Schema:
-        """One field."""
-        return self._schema
-
-    @property
-    def keys(self) -> Sequence[str]:
-        """The given ones, or numbers."""
-        return self._keys
-
-    @property
-    def content(self) -> bytes:
-        """What a digest of the array is made from."""
-        return np.ascontiguousarray(self._array).tobytes()
-
-    def read(self, index: int) -> Sample:
-        """Return one row."""
-        return Sample(self._keys[index], self._schema, {"vector": np.asarray(self._array[index])})
-
-    def select(self, *names: str) -> Source:  # noqa: ARG002 - there is one
-        """Return itself."""
-        return self
-
-    def gather(self, indices: Sequence[int], *, out: Mapping[str, Array] | None = None) -> dict[str, Array]:  # noqa: ARG002
-        """Return several rows."""
-        return {"vector": self._array[np.asarray(indices, dtype=np.int64)]}
+        facts = [(name, len(part), part.digest) for name, part in self.parts.items()]
+        return hashlib.blake2b(json.dumps(facts).encode(), digest_size=10).hexdigest()
 
 
 def _latent_fields(source: Source) -> list[str]:
@@ -355,40 +270,3 @@ def _latent_fields(source: Source) -> list[str]:
         f"{source!r} has the fields {', '.join(source.schema)}: expected latents, as voxloom encode writes "
         "them, or the name of a field of vectors."
     )
-
-
-def _tells(field: Field) -> bool:
-    """Whether a field is one value that points can be told apart by."""
-    return field.kind in ("class", "text") or (field.kind == "attribute" and not field.axes)
-
-
-def _column(source: Source, name: str, field: Field) -> Array:
-    """Return a field of all samples: names of classes and texts as strings, numbers as float64."""
-    is_text = field.kind == "text" or field.categories != ()
-    if name not in source.schema:
-        return np.full(len(source), _MISSING if is_text else np.nan)
-    chosen = source.select(name)
-    chunks = [range(i, min(i + _CHUNK, len(source))) for i in range(0, len(source), _CHUNK)]
-    if field.kind == "text":
-        return np.array([str(sample[name]) for chunk in chunks for sample in chosen.__getitems__(chunk)])
-    values = np.concatenate([chosen.gather(chunk)[name].reshape(len(chunk)) for chunk in chunks])
-    if not field.categories:
-        return values.astype(np.float64)
-    known = source.schema[name].categories
-    return np.array([known[v] if 0 <= v < len(known) else str(v) for v in values.tolist()])
-
-
-def _text(value: float) -> str:
-    return _MISSING if math.isnan(value) else f"{value:.6g}"
-
-
-def _content(source: Source) -> bytes:
-    """Return bytes that change with what a source holds."""
-    if isinstance(source, _Held):
-        return source.content
-    if isinstance(source, Store):
-        files = [file.xxh3 for shard in source.manifest.shards for file in shard.files]
-        return json.dumps([source.schema.to_list(), files]).encode()
-    if isinstance(source, Subset):
-        return _content(source.source) + source.indices.tobytes()
-    return repr((source, list(source.keys))).encode()

@@ -4,9 +4,11 @@ import json
 import socket
 from urllib.parse import unquote
 
+import numpy as np
 import pytest
 
 from voxloom.jobs.serving import VolumeServer
+from voxloom.sources import write_image
 from voxloom.testing.volumes import phantom, write_volume
 
 
@@ -78,3 +80,11 @@ def test_ports_in_use_are_told(call, raw, served):
         done = call("view", raw, "--port", port - 1)
         assert done.code == 1
         assert f"port {port}, for the files: " in done.err
+
+
+def test_a_folder_of_images_is_told_as_what_it_is(call, tmp_path):
+    write_image(tmp_path / "slices" / "1.tif", np.eye(4))
+    done = call("view", tmp_path / "slices")
+    assert done.code == 1
+    assert f"{tmp_path / 'slices'}: no volume. Expected OME-Zarr or N5" in done.err
+    assert "voxloom inspect says what it holds" in done.err

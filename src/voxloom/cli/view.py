@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import webbrowser
 from collections.abc import Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -55,6 +55,7 @@ def command(
       voxloom view raw.zarr --labels cells.zarr --browser
     """
     from voxloom.atomic import write_json
+    from voxloom.jobs.stopping import interrupted_by_sigterm
     from voxloom.jobs.viewing import neuroglancer_link, neuroglancer_state, with_labels
 
     volumes = with_labels([*paths, *labels], unit=unit)
@@ -76,7 +77,8 @@ def command(
                 webbrowser.open(link)
         if local or not viewer:
             click.echo("serving until Ctrl-C", err=True)
-            server.serve_forever()
+            with suppress(KeyboardInterrupt), interrupted_by_sigterm():
+                server.serve_forever()
 
 
 def _client(stack: ExitStack, port: int) -> str:

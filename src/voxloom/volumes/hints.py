@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from voxloom.errors import DataError, MissingDataError
@@ -40,6 +41,11 @@ def missing(place: Place, above: Sequence[tuple[Place, Mapping[str, Any] | None]
         return MissingDataError(
             f"{place}: a file. Expected a folder of OME-Zarr or N5, or its URL; voxloom.sources "
             "reads image files"
+        )
+    if place.scheme == "file" and Path(place.path).is_dir():
+        return MissingDataError(
+            f"{place}: no volume. Expected OME-Zarr or N5, a folder with {', '.join(ROOTS)}. "
+            "voxloom inspect says what it holds"
         )
     for parent, attributes in above:
         names = {*parent.folders(), *(_children(attributes) if attributes is not None else ())}

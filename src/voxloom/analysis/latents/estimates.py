@@ -15,10 +15,22 @@ import numpy.typing as npt
 
 from voxloom.analysis.summary import Bootstrap
 
-__all__ = ["FEWEST_UNITS", "Estimate", "csv_text", "flat", "mean_of", "plain", "share_of", "table_text"]
+__all__ = [
+    "FEWEST_UNITS",
+    "Estimate",
+    "csv_text",
+    "flat",
+    "mean_of",
+    "plain",
+    "score_interval",
+    "share_of",
+    "table_text",
+]
 
 FEWEST_UNITS = 3
 """Images or patients of a group below which there is no interval: two of them give one distance."""
+
+_SAME = 1e-12  # width of an interval that is rounding
 
 Values = npt.NDArray[np.float64]
 
@@ -92,10 +104,10 @@ def mean_of(values: Values, units: Sequence[str], bootstrap: Bootstrap) -> Estim
 
 
 def share_of(values: Values, units: Sequence[str], bootstrap: Bootstrap) -> Estimate:
-    """Return the mean of shares from 0 to 1 with its interval, also where all of them are 0 or 1.
+    """Return the mean of shares from 0 to 1 with its interval, also where all of them are the same.
 
-    To draw nothing but zeros again says nothing: there it is the score interval (Wilson 1927,
-    doi:10.1080/01621459.1927.10502953) of as many trials as there are units.
+    To draw nothing but zeros again says nothing: there it is the score interval of as many trials as
+    there are units, which is `score_interval`.
 
     Examples
     --------
@@ -103,12 +115,25 @@ def share_of(values: Values, units: Sequence[str], bootstrap: Bootstrap) -> Esti
     0 [0, 0.1611]
     """
     found = mean_of(values, units, bootstrap)
-    if found.value not in (0.0, 1.0) or math.isnan(found.low):
+    if math.isnan(found.low) or found.high - found.low > _SAME:
         return found
     trials = len({unit for unit, value in zip(units, values.tolist(), strict=True) if math.isfinite(value)})
-    square = NormalDist().inv_cdf((1 + bootstrap.confidence) / 2) ** 2
-    reach = square / (trials + square)
-    return Estimate(found.value, max(0.0, found.value - reach), min(1.0, found.value + reach))
+    return score_interval(found.value, trials, bootstrap.confidence)
+
+
+def score_interval(share: float, trials: int, confidence: float) -> Estimate:
+    """Return a share of independent trials with Wilson's interval (1927, doi:10.2307/2276774).
+
+    Examples
+    --------
+    >>> print(score_interval(0.5, 10, 0.95))
+    0.5 [0.2366, 0.7634]
+    """
+    square = NormalDist().inv_cdf((1 + confidence) / 2) ** 2
+    middle = (share + square / (2 * trials)) / (1 + square / trials)
+    spread = share * (1 - share) / trials + square / (4 * trials**2)
+    reach = math.sqrt(square * max(spread, 0)) / (1 + square / trials)
+    return Estimate(share, max(0.0, middle - reach), min(1.0, middle + reach))
 
 
 def plain(value: Any) -> Any:

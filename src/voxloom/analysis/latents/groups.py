@@ -91,7 +91,10 @@ class PairRow:
     patient_distance_others
         Mean distance of centroids of two different patients, one in each group.
     patient_matched
-        Share of the shared patients of a whose nearest of b is the same patient.
+        Share of the shared patients of a whose nearest of b is the same patient. One of several that are
+        equally near counts as a share of one.
+    patient_matched_by_chance
+        The same if the patients of b were shuffled.
     """
 
     a: str
@@ -111,6 +114,7 @@ class PairRow:
     patient_distance: Estimate
     patient_distance_others: float
     patient_matched: Estimate
+    patient_matched_by_chance: float
 
 
 @dataclass(frozen=True)
@@ -199,12 +203,19 @@ class GroupStatistics:
         patients = [
             [
                 *(f"{r.a} | {r.b}", r.shared_patients, r.patient_distance),
-                *(r.patient_distance_others, r.patient_matched),
+                *(r.patient_distance_others, r.patient_matched, r.patient_matched_by_chance),
             ]
             for r in self.pairs
             if r.shared_patients
         ]
-        shared = ["pair", "shared patients", "own distance", "others' distance", "nearest is own"]
+        shared = [
+            "pair",
+            "shared patients",
+            "own distance",
+            "others' distance",
+            "nearest is own",
+            "by chance",
+        ]
         texts = [_shortened(head, rows, "pairs.csv"), _shortened(shared, patients, "pairs.csv")]
         return "\n\n".join(text for text in texts if text)
 

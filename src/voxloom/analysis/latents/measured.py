@@ -181,8 +181,9 @@ class Measured:
         plane = self._plane_distances()
         rows, patients = [], []
         for a, b, found in self.compared.pairs():
-            followed = cells.rows(a, b, self.partition.names) if cells else []
-            told = cells.numbers(a, b, followed, self.options.bootstrap) if cells else PatientNumbers()
+            followed, told = [], PatientNumbers()
+            if cells:
+                followed, told = cells.follow(a, b, self.partition.names, self.options.bootstrap)
             gap = self.moments.centroids[a] - self.moments.centroids[b]
             rows.append(
                 PairRow(

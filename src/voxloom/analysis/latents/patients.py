@@ -22,6 +22,7 @@ Matrix = npt.NDArray[np.float64]
 Codes = npt.NDArray[np.int64]
 
 _NONE = Estimate()
+_TIE = 1e-12  # of the largest squared distance
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,10 @@ class PatientRow:
     plane_distance
         The same in the projection.
     nearer_others
-        How many other patients of b lie nearer to this patient's points of a; 0 is a match.
+        How many other patients of b lie nearer to this patient's points of a; 0 is a match if nobody
+        else is equally near.
+    equally_near
+        How many other patients of b lie as near as the patient.
     """
 
     a: str
@@ -52,6 +56,7 @@ class PatientRow:
     distance: float
     plane_distance: float
     nearer_others: int
+    equally_near: int
 
 
 @dataclass(frozen=True)
@@ -62,6 +67,7 @@ class PatientNumbers:
     patient_distance: Estimate = _NONE
     patient_distance_others: float = math.nan
     patient_matched: Estimate = _NONE
+    patient_matched_by_chance: float = math.nan
 
 
 @dataclass(frozen=True)
@@ -85,19 +91,21 @@ class PatientCells:
     centroids: Matrix
     plane: Matrix | None
 
-    def rows(self, a: int, b: int, names: Sequence[str]) -> list[PatientRow]:
-        """Return the patients of two groups, the nearest to themselves first."""
+    def follow(
+        self, a: int, b: int, names: Sequence[str], bootstrap: Bootstrap
+    ) -> tuple[list[PatientRow], PatientNumbers]:
+        """Return the patients of two groups, the nearest to themselves first, and what they say together."""
         patients = sorted(self.of_group[a].keys() & self.of_group[b].keys())
         if not patients:
-            return []
+            return [], PatientNumbers()
         first, second = ([self.of_group[group][patient] for patient in patients] for group in (a, b))
         squares = squared_distances(self.centroids[first], self.centroids[second])
         gaps = np.linalg.norm(self.centroids[first] - self.centroids[second], axis=1)
-        nearer = (squares < np.diag(squares)[:, None]).sum(axis=1)
+        nearer, alike = _nearer(squares)
         flat = np.full(len(patients), math.nan)
         if self.plane is not None:
             flat = np.linalg.norm(self.plane[first] - self.plane[second], axis=1)
-        return [
+        rows = [
             PatientRow(
                 a=names[a],
                 b=names[b],
@@ -107,23 +115,34 @@ class PatientCells:
                 distance=float(gaps[i]),
                 plane_distance=float(flat[i]),
                 nearer_others=int(nearer[i]),
+                equally_near=int(alike[i]),
             )
             for i in np.argsort(gaps, kind="stable")
         ]
+        return rows, _together(rows, squares, bootstrap)
 
-    def numbers(self, a: int, b: int, rows: Sequence[PatientRow], bootstrap: Bootstrap) -> PatientNumbers:
-        """Return what the rows of two groups say together."""
-        if not rows:
-            return PatientNumbers()
-        names = [row.patient for row in rows]
-        first, second = ([self.of_group[group][name] for name in names] for group in (a, b))
-        every = np.sqrt(squared_distances(self.centroids[first], self.centroids[second]))
-        gaps = np.array([row.distance for row in rows])
-        others = (every.sum() - np.trace(every)) / (every.size - len(rows)) if len(rows) > 1 else math.nan
-        matched = np.array([float(row.nearer_others == 0) for row in rows])
-        return PatientNumbers(
-            shared_patients=len(rows),
-            patient_distance=mean_of(gaps, names, bootstrap),
-            patient_distance_others=float(others),
-            patient_matched=share_of(matched, names, bootstrap) if len(rows) > 1 else Estimate(),
-        )
+
+def _nearer(squares: Matrix) -> tuple[Codes, Codes]:
+    """Return how many other columns each row is nearer to than its own, and how many as near as that.
+
+    Both sides of a tie differ by rounding.
+    """
+    own, slack = np.diag(squares)[:, None], _TIE * squares.max()
+    return (squares < own - slack).sum(axis=1), (np.abs(squares - own) <= slack).sum(axis=1) - 1
+
+
+def _together(rows: Sequence[PatientRow], squares: Matrix, bootstrap: Bootstrap) -> PatientNumbers:
+    count, names = len(rows), [row.patient for row in rows]
+    distance = mean_of(np.array([row.distance for row in rows]), names, bootstrap)
+    if count < 2:
+        return PatientNumbers(count, distance)
+    every = np.sqrt(squares)
+    # Of several that are equally near one would be drawn: a generator of one image finds nobody.
+    matched = np.array([(row.nearer_others == 0) / (1 + row.equally_near) for row in rows])
+    return PatientNumbers(
+        shared_patients=count,
+        patient_distance=distance,
+        patient_distance_others=float((every.sum() - np.trace(every)) / (every.size - count)),
+        patient_matched=share_of(matched, names, bootstrap),
+        patient_matched_by_chance=1 / count,
+    )

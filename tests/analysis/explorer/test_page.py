@@ -58,6 +58,7 @@ def test_a_computation_that_fails_says_why(page):
     page.press("#again")
     page.until("document.querySelector('.gl-container canvas, .scene')")
     page.until("document.querySelector('[data-tool=lasso]').disabled")
+    page.until("document.querySelector('[data-tool=lasso]').title.includes('in 2D')")
 
 
 def test_colours_by_class_with_a_legend_that_hides(page):

@@ -64,8 +64,35 @@ def test_a_second_page_begins_there_and_goes_its_own_way(page):
         page.driver.switch_to.window(first)
 
 
+def test_the_part_of_the_plot_and_hidden_names_are_kept(page):
+    page.choose("colour", "site")
+    page.press("#legend .entry:nth-child(2)")
+    page.press("[data-tool=lasso]")
+    page.press("[data-tool=in]")
+    view = "JSON.stringify([document.getElementById('plot')._fullLayout.xaxis.range, voxloomPlot.tool])"
+    page.until("Object.keys(sessionStorage).some(name => name.includes('-view-'))")
+    zoomed = page.js(f"return {view}")
+    page.open()
+    page.until(f"{view} === arguments[0]", zoomed)
+    pressed = "[...document.querySelectorAll('#legend .entry')].map(e => e.ariaPressed).join()"
+    page.until(f"{pressed} === 'true,false,true,true'")
+    page.press("[data-tool=reset]")
+    page.until(f"{view} !== arguments[0]", zoomed)
+
+
+def test_a_view_that_is_nonsense_is_passed_over(page):
+    page.press("[data-tool=in]")
+    name = page.until("Object.keys(sessionStorage).find(name => name.includes('-view-'))")
+    key = page.js("return document.getElementById('plot').dataset.key")
+    ranges = [["a", None], [1]]
+    for view in ({"key": key, "ranges": ranges}, {"key": key, "hidden": [1, ["x"]], "tool": "x"}, [1], 7):
+        page.js("sessionStorage.setItem(arguments[0], arguments[1])", name, json.dumps(view))
+        page.open()
+        page.says("#status", "PCA · fitted on phantoms · 240 points")
+
+
 def test_nonsense_that_is_kept_is_passed_over(page):
-    (name,) = kept(page)
+    (name,) = (each for each in kept(page) if "-view-" not in each)
     assert page.explored.session.points.digest in name
     nonsense = {
         "method": "magic", "dims": 7, "parameters": {"tsne": {"perplexity": -3}}, "colour": "shoe size",

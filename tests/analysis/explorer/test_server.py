@@ -78,7 +78,8 @@ def test_pictures_come_by_number(client):
 def test_the_browser_keeps_pictures_of_this_session_and_no_failures(client, session):
     kept = client.get(f"/thumb/0?v={session.version}", headers=HERE).headers["Cache-Control"]
     assert "immutable" in kept
-    for path in ("/thumb/0?v=other", f"/thumb/1?v={session.version}", f"/panel/0/1?v={session.version}"):
+    assert client.get("/thumb/0?v=other", headers=HERE).status_code == 409
+    for path in ("/thumb/0", f"/thumb/1?v={session.version}", f"/panel/0/1?v={session.version}"):
         assert client.get(path, headers=HERE).headers["Cache-Control"] == "no-store"
     assert Session(session.points).version != session.version
 

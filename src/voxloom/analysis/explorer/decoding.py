@@ -39,10 +39,14 @@ class Decoding:
         )(self.translate)  # fmt: skip
         app.callback(
             Output("task-polled", "data"),
-            Input("task-poll", "n_intervals"), Input("task-cancel", "n_clicks"),
-            State("task", "data"), State("page-id", "data"),
+            Input("task-poll", "n_intervals"), State("task", "data"),
             prevent_initial_call=True,
         )(self.poll)  # fmt: skip
+        app.callback(
+            Output("task-cancelled", "data"),
+            Input("task-cancel", "n_clicks"), State("task", "data"), State("page-id", "data"),
+            prevent_initial_call=True,
+        )(self.cancel)  # fmt: skip
         app.callback(
             Output("translated", "children"), Output("translate", "hidden"),
             Input("task-ready", "data"), Input("picked", "data"),
@@ -62,13 +66,13 @@ class Decoding:
             return no_update
         return asked_of(self.session.translate(picked[0], page=page), row=picked[0])
 
-    def poll(self, _: Any, __: Any, task: Mapping[str, Any] | None, page: str) -> Any:
-        """Tell how far a translation is; cancel it where that is asked for."""
-        if not task:
-            return no_update
-        if "task-cancel.n_clicks" in ctx.triggered_prop_ids:
-            self.session.cancel(task["id"], page=page)
-        return {**task, **told_of(self.session.job(task["id"]))}
+    def poll(self, _: Any, task: Mapping[str, Any] | None) -> Any:
+        """Tell how far a translation is."""
+        return {**task, **told_of(self.session.job(task["id"]))} if task else no_update
+
+    def cancel(self, clicks: int | None, task: Mapping[str, Any] | None, page: str) -> Any:
+        """Give a translation up; the next tick tells so."""
+        return self.session.cancel(task["id"], page=page).id if clicks and task else no_update
 
     def show(self, ready: Mapping[str, Any] | None, picked: Sequence[int] | None) -> Any:
         """Show a translation as long as its point is chosen."""

@@ -12,7 +12,8 @@ _READING = ("GET", "HEAD")
 _OWN_SITE = ("same-origin", "none")  # none: typed by the user, or asked by a program
 
 HEADERS = {
-    "Content-Security-Policy": "frame-ancestors 'none'",
+    "Content-Security-Policy": "frame-ancestors 'none'; base-uri 'none'; object-src 'none'",
+    "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",

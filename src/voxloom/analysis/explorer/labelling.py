@@ -77,8 +77,13 @@ class Labelling:
 
     @cached_property
     def _names(self) -> tuple[str, ...]:
-        names = ["group", *self.named, *self.points.attributes]
+        names = ["group", *self.named, *self._attributes]
         return tuple(dict.fromkeys(sorted(names, key=lambda name: name != self.first)))
+
+    @cached_property
+    def _attributes(self) -> dict[str, str]:
+        """Names of attributes, and what the points call them."""
+        return {_listable(name): name for name in self.points.attributes}
 
     @cached_property
     def _found(self) -> dict[str, Labels]:
@@ -96,10 +101,22 @@ class Labelling:
 
     def _read(self, field: str) -> Labels:
         is_attribute = field != "group" and field not in self.named
-        if is_attribute and self.points.attributes[field].dtype.kind == "f":
-            return np.asarray(self.points.attributes[field], np.float64)
-        names, numbers = np.unique(self.points.labels(self.named.get(field, field)), return_inverse=True)
-        return tuple(str(name) for name in names), numbers.astype(np.int64)
+        own = self._attributes[field] if is_attribute else field
+        if is_attribute and self.points.attributes[own].dtype.kind == "f":
+            return np.asarray(self.points.attributes[own], np.float64)
+        names, numbers = np.unique(self.points.labels(self.named.get(field, own)), return_inverse=True)
+        return tuple(_listable(str(name)) for name in names), numbers.astype(np.int64)
+
+
+def _listable(name: str) -> str:
+    """Return a name as a list of Dash takes it, which keeps all parts of its entries as members of an object.
+
+    Examples
+    --------
+    >>> _listable("site"), _listable("a__proto__")
+    ('site', 'a__ proto __')
+    """
+    return name.replace("__proto__", "__ proto __")
 
 
 def _text(labels: Labels, row: int) -> str:

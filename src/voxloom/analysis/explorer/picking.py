@@ -37,7 +37,7 @@ class Picking:
         """Tell of one point, or of two; of none, tell how to choose one."""
         if picked and len(picked) == 2 and shown:
             return self._two(picked[0], picked[1], shown["id"])
-        return self._one(picked[0]) if picked else _hint(self.session.notices)
+        return self._one(picked[0]) if picked else _hint()
 
     def near(self, picked: Sequence[int] | None) -> list[Any]:
         """Return the points nearest to the one that is chosen."""
@@ -76,7 +76,8 @@ class Picking:
             alt="First image, second image, and second minus first",
         )  # fmt: skip
         titles = [_title(each, number) for number, each in enumerate(facts, 1)]
-        shown = [pictures] if self.session.has_images else []
+        parts = html.Div([html.Span(text) for text in ("1 (A)", "2 (B)", "2 − 1")], className="parts")
+        shown = [pictures, parts] if self.session.has_images else []
         return [*titles, html.Div(tiles, className="tiles"), *shown, _both(facts)]
 
     def _thumbnail(self, row: int, distance: float) -> Any:
@@ -92,7 +93,7 @@ class Picking:
         )  # fmt: skip
 
 
-def _hint(notices: Sequence[str]) -> list[Any]:
+def _hint() -> list[Any]:
     lines = [
         ("Click", "a point to see its image."),
         ("Shift + click", "a second one to compare the two."),
@@ -100,7 +101,7 @@ def _hint(notices: Sequence[str]) -> list[Any]:
         ("Lasso or box", "select many, to export their keys."),
     ]
     told = [html.P([html.B(key), f" {text}"]) for key, text in lines]
-    return [html.Div([*told, *(html.P(text, className="notice") for text in notices)], className="hint")]
+    return [html.Div(told, className="hint")]
 
 
 def _title(facts: Facts, number: int) -> Any:
@@ -108,7 +109,7 @@ def _title(facts: Facts, number: int) -> Any:
         [
             html.Span(str(number), className="badge"),
             html.Span(facts.key, className="key"),
-            html.Span(facts.group, className="faint"),
+            html.Span(facts.group, className="faint", title=facts.group),
         ]
     )
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from dash import ALL, Input, Output, State, ctx, html, no_update
+from dash import ALL, Input, Output, State, html, no_update
 
 from voxloom.analysis.explorer.figure import Colouring, figure
 from voxloom.analysis.explorer.queue import Job
@@ -69,10 +69,15 @@ class Placing:
         )(self.request)  # fmt: skip
         app.callback(
             Output("job-polled", "data"),
-            Input("job-poll", "n_intervals"), Input("cancel", "n_clicks"),
-            State("job", "data"), State("page-id", "data"),
+            Input("job-poll", "n_intervals"), State("job", "data"),
             prevent_initial_call=True,
         )(self.poll)  # fmt: skip
+        # Apart from the ticks: a click that meets one would be dropped for it.
+        app.callback(
+            Output("job-cancelled", "data"),
+            Input("cancel", "n_clicks"), State("job", "data"), State("page-id", "data"),
+            prevent_initial_call=True,
+        )(self.cancel)  # fmt: skip
         app.callback(
             Output("figure", "data"), Output("status", "children"),
             Input("job-ready", "data"), Input("colour", "value"), Input("filters", "data"),
@@ -99,13 +104,13 @@ class Placing:
         told = asked_of(job, method=method, parameters=parameters[method])
         return told, wanted, [name != method for name in self.session.methods]
 
-    def poll(self, _: Any, __: Any, job: Mapping[str, Any] | None, page: str) -> Any:
-        """Tell how far a projection is; cancel it where that is asked for."""
-        if not job:
-            return no_update
-        if "cancel.n_clicks" in ctx.triggered_prop_ids:  # a tick may have come with it
-            self.session.cancel(job["id"], page=page)
-        return {**job, **told_of(self.session.job(job["id"]))}
+    def poll(self, _: Any, job: Mapping[str, Any] | None) -> Any:
+        """Tell how far a projection is."""
+        return {**job, **told_of(self.session.job(job["id"]))} if job else no_update
+
+    def cancel(self, clicks: int | None, job: Mapping[str, Any] | None, page: str) -> Any:
+        """Give a projection up; the next tick tells so."""
+        return self.session.cancel(job["id"], page=page).id if clicks and job else no_update
 
     def draw(self, shown: Any, colour: str, filters: Filters, theme: str) -> Any:
         """Return the scatter, and what it shows in words."""

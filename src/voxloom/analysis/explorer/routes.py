@@ -1,4 +1,4 @@
-"""What the page's scripts fetch beside pictures: the drawing library, and the keys of all points."""
+"""What the page's scripts fetch beside pictures: the drawing library, all keys, and which session this is."""
 
 from __future__ import annotations
 
@@ -15,13 +15,14 @@ _A_DAY = "private, max-age=86400"
 
 
 def add_routes(session: Session, server: Any) -> None:
-    """Add ``/plotly.js`` and ``/keys.json`` to a Flask application."""
+    """Add ``/plotly.js``, ``/keys.json`` and ``/version`` to a Flask application."""
     keys = cache(lambda: json.dumps(list(session.points.keys)))
 
     def answer(body: str, kind: str, kept: str) -> Any:
         return server.response_class(body, mimetype=kind, headers={"Cache-Control": kept})
 
     server.add_url_rule("/plotly.js", "plotly_js", lambda: answer(_plotly(), "text/javascript", _A_DAY))
+    server.add_url_rule("/version", "version", lambda: answer(session.version, "text/plain", "no-store"))
     server.add_url_rule("/keys.json", "keys", lambda: answer(keys(), "application/json", "no-store"))
 
 

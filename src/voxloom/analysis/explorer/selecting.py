@@ -76,6 +76,7 @@ def _nothing() -> Any:
         [
             html.P("Nothing is selected."),
             html.P("Choose the lasso or the box above the points and draw round some of them."),
+            html.P("In 3D there is no lasso: change to 2D, where points keep their keys."),
             html.P("Their keys can then be exported, with what is known of them and where they lie."),
         ],
         className="hint",

@@ -27,8 +27,8 @@ def make_app(session: Session) -> Any:
     """Return a Flask application that answers ``/thumb/ROW``, ``/image/ROW`` and ``/panel/A/B``.
 
     Pictures take ``?size=PIXELS``; with ``?v=`` and the session's version the browser keeps them. What
-    another site asks is refused (403), what is not there is 404, what cannot be meant is 400, and an
-    error says no more than that there was one: the log has it.
+    another site asks is refused (403), what is not there is 404, what cannot be meant is 400, another
+    session's version is 409, and an error says no more than that there was one: the log has it.
 
     Parameters
     ----------
@@ -155,13 +155,15 @@ def _with_headers(response: Any) -> Any:
 def _answer(session: Session, draw: Callable[..., Picture], *rows: int) -> Any:
     """Return the picture of some rows, or why there is none."""
     asked = _flask().request.args
+    if asked.get("v", session.version) != session.version:  # of a page that is open since before a restart
+        return _words("the page is of another session; reload it.", 409)
     try:
         picture = draw(*rows, **_size(asked))
     except IndexError as error:
         return _words(str(error), 404)
     except ConfigError as error:
         return _words(str(error), 400)
-    is_kept = not picture.problem and asked.get("v") == session.version
+    is_kept = not picture.problem and "v" in asked
     headers = {"Cache-Control": _KEEP if is_kept else _FORGET}
     return _flask().Response(picture.png, mimetype="image/png", headers=headers)
 

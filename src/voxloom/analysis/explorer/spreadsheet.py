@@ -15,7 +15,7 @@ from voxloom.sample import Array
 
 __all__ = ["cell", "csv_of"]
 
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 _AXES = ("x", "y", "z")
 
 

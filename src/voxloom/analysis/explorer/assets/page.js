@@ -13,12 +13,12 @@
 
   /* A tab's own memory comes first, so that two tabs stay apart; a new tab begins where the last one was.
      The name holds the data's digest: another store on the same port finds nothing of this one. */
-  const slot = (digest) => `voxloom-explorer-1-${digest}`;
+  const slot = (digest, what) => `voxloom-explorer-1-${what ? what + "-" : ""}${digest}`;
 
-  function recall(digest) {
+  function recall(digest, what) {
     for (const kept of [window.sessionStorage, window.localStorage]) {
       try {
-        const told = JSON.parse(kept.getItem(slot(digest)));
+        const told = JSON.parse(kept.getItem(slot(digest, what)));
         if (told && typeof told === "object") return told;
       } catch (error) {
         if (!(error instanceof SyntaxError) && !(error instanceof DOMException)) throw error;
@@ -27,11 +27,11 @@
     return {};
   }
 
-  function keep(digest, state) {
+  function keep(digest, state, what) {
     const text = JSON.stringify(state);
     for (const kept of [window.sessionStorage, window.localStorage]) {
       try {
-        kept.setItem(slot(digest), text);
+        kept.setItem(slot(digest, what), text);
       } catch (error) {
         if (!(error instanceof DOMException)) throw error; // storage is full or forbidden: nothing is remembered
       }
@@ -41,6 +41,9 @@
   const page = {
     start(_, digest) {
       dark.addEventListener("change", () => set("theme", { data: theme() }));
+      page.digest = digest;
+      showNotices();
+      window.voxloomPlot.restore(recall(digest, "view"));
       fetch("/keys.json").then((answer) => answer.json()).then((found) => (keys = found));
       const id = Array.from(crypto.getRandomValues(new Uint8Array(8)), (n) => n.toString(16).padStart(2, "0")).join("");
       return [recall(digest), theme(), id];
@@ -116,8 +119,20 @@
     if (!isTask) byId("again").hidden = !["cancelled", "failed"].includes(told.state);
   }
 
+  /* What the reader should know, until it was closed once. */
+  function showNotices() {
+    const box = byId("notices");
+    if (box) box.hidden = recall(page.digest, "told").text === box.firstChild.textContent;
+  }
+
+  function closeNotices() {
+    keep(page.digest, { text: byId("notices").firstChild.textContent }, "told");
+    byId("notices").hidden = true;
+  }
+
   /* Tooltip: the thumbnail is all that is asked for. */
   window.voxloomPage = {
+    keepView: (view) => page.digest && keep(page.digest, view, "view"),
     tip(row, event, point) {
       const tip = byId("tip");
       if (row === null || row === undefined) return (tip.hidden = true);
@@ -200,6 +215,7 @@
     const step = event.target.closest("[data-step]");
     if (step) set("along", { value: Number(step.dataset.step) });
     if (event.target.id === "problem-close") byId("problem").hidden = true;
+    if (event.target.id === "notices-close") closeNotices();
   });
 
   /* Large pictures. */

@@ -6,7 +6,7 @@
   const CONFIG = { displayModeBar: false, scrollZoom: true, doubleClick: false, responsive: false, showTips: false };
   const TYPES = { f4: Float32Array, i4: Int32Array };
   const AXES = ["x", "y", "z"];
-  const plot = { figure: null, place: null, hidden: {}, tool: "pan", busy: false, shift: false };
+  const plot = { figure: null, place: null, hidden: new Map(), tool: "pan", busy: false, shift: false, saved: {} };
   window.voxloomPlot = plot;
 
   const element = () => document.getElementById("plot");
@@ -27,7 +27,10 @@
     return found;
   }
 
-  const hiddenNames = (field) => (plot.hidden[field] = plot.hidden[field] || new Set());
+  function hiddenNames(field) {
+    if (!plot.hidden.has(field)) plot.hidden.set(field, new Set());
+    return plot.hidden.get(field);
+  }
 
   plot.at = function (row) {
     const place = plot.place && plot.place.get(row);
@@ -66,9 +69,39 @@
   /* The view stays as long as the projection does, whatever moved it. */
   function keepView(layout) {
     const full = element()._fullLayout;
-    if (!plot.figure || !full || plot.figure.layout.meta.key !== layout.meta.key) return;
+    if (!plot.figure) return oldView(layout);
+    if (!full || plot.figure.layout.meta.key !== layout.meta.key) return;
     if (layout.meta.dims === 3) layout.scene.camera = full.scene._scene.getCamera();
     else for (const name of ["xaxis", "yaxis"]) layout[name].range = [...full[name].range];
+  }
+
+  /* What a page that was opened again shows: the part of the plot, the tool, and which names are hidden. */
+  const isNumbers = (all, count) => Array.isArray(all) && all.length === count && all.every(Number.isFinite);
+
+  function oldView(layout) {
+    const { key, ranges, camera } = plot.saved;
+    if (key !== layout.meta.key) return;
+    if (layout.meta.dims === 3) {
+      if (["eye", "center", "up"].every((name) => camera && camera[name] && isNumbers(AXES.map((axis) => camera[name][axis]), 3)))
+        layout.scene.camera = camera;
+    } else if (Array.isArray(ranges) && ranges.every((range) => isNumbers(range, 2)) && ranges.length === 2)
+      ["xaxis", "yaxis"].forEach((name, i) => (layout[name].range = ranges[i]));
+  }
+
+  plot.restore = function (saved) {
+    plot.saved = saved;
+    if (["pan", "lasso", "select"].includes(saved.tool)) plot.tool = saved.tool;
+    for (const pair of Array.isArray(saved.hidden) ? saved.hidden : [])
+      if (Array.isArray(pair) && Array.isArray(pair[1])) plot.hidden.set(pair[0], new Set(pair[1]));
+  };
+
+  function save() {
+    const full = element()._fullLayout;
+    if (!plot.figure || !full) return;
+    const { key, dims } = plot.figure.layout.meta;
+    const view = dims === 3 ? { camera: full.scene._scene.getCamera() } : { ranges: [full.xaxis.range, full.yaxis.range] };
+    const hidden = [...plot.hidden].map(([field, names]) => [field, [...names]]);
+    window.voxloomPage.keepView({ key, ...view, tool: plot.tool, hidden });
   }
 
   const line3d = (ink) => ({
@@ -82,6 +115,7 @@
     const gd = element();
     if (plot.listens) return;
     plot.listens = true;
+    gd.on("plotly_relayout", save);
     gd.on("plotly_click", (event) => plot.pick(rowOf(event), event.event && event.event.shiftKey));
     gd.on("plotly_hover", (event) => window.voxloomPage.tip(rowOf(event), event.event, event.points[0]));
     gd.on("plotly_unhover", () => window.voxloomPage.tip(null));
@@ -208,7 +242,9 @@
     const { low, high, colours } = trace.meta;
     box.className = "ramp";
     box.innerHTML = `<div style="background:linear-gradient(to right,${colours.join(",")})"></div><span></span><span></span>`;
-    const written = (value) => Number(value.toPrecision(4)).toLocaleString("en", { maximumSignificantDigits: 4 });
+    const written = (value) =>
+      value !== 0 && (Math.abs(value) < 1e-3 || Math.abs(value) >= 1e7) ? value.toExponential(2)
+        : value.toLocaleString("en", { maximumSignificantDigits: 4 });
     box.children[1].textContent = written(low);
     box.children[2].textContent = written(high);
     return box;
@@ -240,6 +276,7 @@
     traces.forEach((trace) => (trace.visible = !gone.has(trace.name)));
     const all = plot.figure.data.map((trace) => trace.visible !== false);
     window.Plotly.restyle(element(), { visible: all });
+    save();
     [...document.getElementById("legend").children].forEach((child, i) => {
       if (child.className === "entry") child.setAttribute("aria-pressed", String(plot.figure.data[i].visible !== false));
     });
@@ -253,6 +290,8 @@
       const drags = ["pan", "lasso", "select"].includes(name);
       if (drags) button.setAttribute("aria-pressed", String(flat ? plot.tool === name : name === "pan"));
       button.disabled = !flat && (name === "lasso" || name === "select");
+      button.dataset.hint = button.dataset.hint || button.title;
+      button.title = button.disabled ? "Points are selected in 2D: change to it above the methods" : button.dataset.hint;
     }
     element().dataset.tool = flat ? plot.tool : "pan";
   }
@@ -264,6 +303,7 @@
     plot.tool = name;
     if (plot.figure.layout.meta.dims === 2) window.Plotly.relayout(element(), { dragmode: name });
     showTool();
+    save();
   }
 
   function zoom(factor) {

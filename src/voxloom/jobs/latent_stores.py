@@ -11,6 +11,7 @@ from typing import Annotated
 
 from pydantic import Field
 
+from voxloom.analysis.latents.keys import key_place
 from voxloom.analysis.latents.points import Points
 from voxloom.cache import cache_folder
 from voxloom.component import Component
@@ -24,7 +25,6 @@ from voxloom.jobs.bare import trained_from_weights
 from voxloom.jobs.device import device_of
 from voxloom.jobs.reading import near_name, open_named
 from voxloom.jobs.stopping import interrupted_by_sigterm
-from voxloom.registry import did_you_mean
 from voxloom.source import Source
 
 __all__ = ["FolderOptions", "encode_folders", "first_points", "key_row", "named_stores", "open_latents"]
@@ -73,18 +73,15 @@ def open_latents(paths: Mapping[str, Path]) -> dict[str, Source]:
 
 
 def key_row(points: Points, group: str, key: str) -> int:
-    """Return the row of a key in a group.
+    """Return the row of a key in a group; the ending of an image file may be left out.
 
     Raises
     ------
     MissingDataError
-        When there is no such key; a near one is told.
+        When there is no such key, a near one is told; or when several are meant.
     """
     rows = points.rows_of(group)
-    keys = list(points.parts[group].source.keys)
-    if key not in keys:
-        raise MissingDataError(f"no key {key!r} among {len(keys)} of {group}.{did_you_mean(key, keys)}")
-    return int(rows[keys.index(key)])
+    return int(rows[key_place(points.parts[group].source.keys, key, group)])
 
 
 def first_points(sources: Mapping[str, Source], most: int | None) -> dict[str, Source]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,9 +13,10 @@ import numpy as np
 import numpy.typing as npt
 
 from voxloom.analysis.latents.array_source import ArraySource
-from voxloom.analysis.latents.columns import MISSING, Labels, column, number_labels, tells
+from voxloom.analysis.latents.columns import Labels, column, number_labels, tells
+from voxloom.analysis.latents.keys import key_labels
 from voxloom.analysis.latents.vectors import Vectors
-from voxloom.errors import ConfigError, SchemaError, UnknownNameError
+from voxloom.errors import SchemaError, UnknownNameError
 from voxloom.formats.store import Store
 from voxloom.registry import did_you_mean
 from voxloom.sample import Array, Field
@@ -209,7 +209,8 @@ class Points:
         ----------
         by
             ``group``, the name of an attribute, or ``key:REGEX``: what the expression's first group (or
-            else all of it) finds in the key, for instance ``key:_([0-9]+)$`` for a patient's number.
+            else all of it) finds in the key, for instance ``key:_([0-9]+)$`` for a patient's number. The
+            key is looked at without the ending of an image file first, then as a whole.
 
         Raises
         ------
@@ -227,7 +228,7 @@ class Points:
         if by == "group":
             return self.groups
         if by.startswith("key:"):
-            return self._of_keys(by.removeprefix("key:"))
+            return key_labels(self.keys, by.removeprefix("key:"))
         if by not in self.attributes:
             known = ["group", *self.attributes]
             raise UnknownNameError(
@@ -237,21 +238,6 @@ class Points:
         if values.dtype.kind != "f":
             return values
         return np.concatenate([number_labels(part.source, by) for part in self.parts.values()])
-
-    def _of_keys(self, pattern: str) -> Labels:
-        try:
-            expression = re.compile(pattern)
-        except re.error as error:
-            raise ConfigError(f"key:{pattern}: {error}. Expected a regular expression.") from error
-        place = min(expression.groups, 1)
-        matches = (expression.search(key) for key in self.keys)
-        found = [match[place] if match else None for match in matches]
-        if not any(found):  # nothing, or the empty text, as an empty expression does
-            raise ConfigError(
-                f"key:{pattern} finds nothing in any of {len(self)} keys, for instance {self.keys[0]!r}. "
-                "Expected an expression that finds the patient, or what else is to be told apart."
-            )
-        return np.array([text or MISSING for text in found])
 
     @cached_property
     def digest(self) -> str:

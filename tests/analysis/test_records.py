@@ -49,7 +49,7 @@ def test_the_best_checkpoint_is_named(tmp_path: Path) -> None:
 def test_what_is_no_run(tmp_path: Path) -> None:
     with pytest.raises(MissingDataError, match="not a run"):
         RunRecord.read(tmp_path)
-    with pytest.raises(MissingDataError, match="not a run"):
+    with pytest.raises(MissingDataError, match="no such run"):
         RunRecord.read(tmp_path / "nowhere")
 
 
@@ -83,3 +83,13 @@ def test_an_evaluation_without_its_table(tmp_path: Path) -> None:
     images = EvaluationRecord.read(tmp_path).images
     assert list(images) == ["a"]
     assert images["a"]["psnr"] == float("inf")
+
+
+def test_what_is_there_in_the_place_of_a_run_is_told(tmp_path: Path) -> None:
+    for name in ("vae", "ldm"):
+        (tmp_path / "runs" / name).mkdir(parents=True)
+        (tmp_path / "runs" / name / "metrics.jsonl").write_text(TRAIN)
+    with pytest.raises(MissingDataError, match=r"There are runs in it: .*runs/ldm .*runs/vae$"):
+        RunRecord.read(tmp_path / "runs")
+    with pytest.raises(MissingDataError, match=r"no such run: .*runs/lddm\. Did you mean 'ldm'\?"):
+        RunRecord.read(tmp_path / "runs" / "lddm")

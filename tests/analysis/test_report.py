@@ -175,3 +175,10 @@ def test_a_thousand_images_make_a_small_page(
     assert "every image, 1,005" in page.text
     assert len(page.images) == 5 + 3
     assert len(page.html) < 700_000
+
+
+def test_a_report_is_a_page_of_different_runs(tmp_path: Path, run: Path) -> None:
+    with pytest.raises(ConfigError, match=r"report.pdf: expected a name that ends in \.html"):
+        write_report(tmp_path / "report.pdf", runs=[run])
+    with pytest.raises(ConfigError, match="named twice"):
+        write_report(tmp_path / "report.html", runs=[run, run / ".." / run.name])

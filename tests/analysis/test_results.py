@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from voxloom.analysis.records import RunRecord
-from voxloom.analysis.results import read_results
+from voxloom.analysis.results import folder_names, read_results
 from voxloom.errors import MissingDataError
 from voxloom.sources.write import write_image
 
@@ -75,3 +75,9 @@ def test_what_is_not_there_is_refused(tmp_path: Path) -> None:
         read_results(tmp_path / "nowhere", ())
     with pytest.raises(MissingDataError, match="not an evaluation"):
         read_results((), tmp_path)
+
+
+def test_folders_of_one_name_are_told_apart_by_what_is_above(tmp_path):
+    folders = [tmp_path / "a" / "x" / "ldm", tmp_path / "b" / "x" / "ldm", tmp_path / "b" / "vae"]
+    assert folder_names(folders) == ["a/x/ldm", "b/x/ldm", "vae"]
+    assert folder_names([tmp_path, tmp_path]) == [tmp_path.name, f"{tmp_path.name} (2)"]

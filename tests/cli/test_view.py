@@ -2,6 +2,7 @@
 
 import json
 import socket
+from contextlib import suppress
 from urllib.parse import unquote
 
 import numpy as np
@@ -69,17 +70,28 @@ def test_a_link_is_opened_if_asked(call, raw, served, monkeypatch):
     assert [done.out.strip()] == opened
 
 
-def test_ports_in_use_are_told(call, raw, served):
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        taken.listen()
-        port = taken.getsockname()[1]
-        done = call("view", raw, "--port", port)
-        assert done.code == 1
-        assert f"port {port}: " in done.err
-        done = call("view", raw, "--port", port - 1)
-        assert done.code == 1
-        assert f"port {port}, for the files: " in done.err
+@pytest.fixture
+def taken():
+    """A port in use behind one that is free."""
+    for _ in range(50):
+        with socket.socket() as before, socket.socket() as port:
+            before.bind(("127.0.0.1", 0))
+            with suppress(OSError):
+                port.bind(("127.0.0.1", before.getsockname()[1] + 1))
+                port.listen()
+                before.close()
+                yield port.getsockname()[1]
+                return
+    pytest.fail("no two free ports in a row")
+
+
+def test_ports_in_use_are_told(call, raw, served, taken):
+    done = call("view", raw, "--port", taken)
+    assert done.code == 1
+    assert f"port {taken}: " in done.err
+    done = call("view", raw, "--port", taken - 1)
+    assert done.code == 1
+    assert f"port {taken}, for the files: " in done.err
 
 
 def test_a_folder_of_images_is_told_as_what_it_is(call, tmp_path):

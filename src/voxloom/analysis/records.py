@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,10 +17,12 @@ from typing import Any
 from voxloom.analysis.listing import images_by_name
 from voxloom.analysis.summary import METRICS
 from voxloom.errors import MissingDataError
+from voxloom.registry import did_you_mean
 
 __all__ = ["EvaluationRecord", "PredictionRecord", "RunRecord"]
 
 _GIVEN = ("condition", "original")  # what a prediction was made from
+_LISTED = 6  # runs in a folder that is none
 _ROLES = (*_GIVEN, "target", "prediction", "deviation")
 
 
@@ -65,10 +67,7 @@ class RunRecord:
         folder = Path(folder)
         names = ("run.json", "config.json", "metrics.jsonl")
         if not any((folder / name).is_file() for name in names):
-            raise MissingDataError(
-                f"{folder} is not a run: expected a folder with {', '.join(names)}. "
-                "Name the run_dir of a training."
-            )
+            raise MissingDataError(_no_run(folder, names))
         remarks: list[str] = []
         facts, config = (_json(folder / name, remarks) for name in names[:2])
         rows = _rows(folder / names[2], remarks)
@@ -99,6 +98,22 @@ class RunRecord:
         """The checkpoint to predict with: the best one, else the last; None where there is none."""
         paths = (self.folder / "checkpoints" / f"{name}.pt" for name in ("best", "last", "final"))
         return next((path for path in paths if path.is_file()), None)
+
+
+def _no_run(folder: Path, names: Sequence[str]) -> str:
+    """Say what is there in the place of a run."""
+    if not folder.is_dir():
+        near = did_you_mean(folder.name, [each.name for each in _folders(folder.parent)])
+        return f"no such run: {folder}.{near} Name the run_dir of a training."
+    said = f"{folder} is not a run: expected a folder with {', '.join(names)}. "
+    below = [each for each in _folders(folder) if any((each / name).is_file() for name in names)]
+    if not below:
+        return f"{said}Name the run_dir of a training."
+    return f"{said}There are runs in it: {' '.join(map(str, below[:_LISTED]))}"
+
+
+def _folders(folder: Path) -> list[Path]:
+    return sorted(each for each in folder.iterdir() if each.is_dir()) if folder.is_dir() else []
 
 
 @dataclass(frozen=True)

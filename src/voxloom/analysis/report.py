@@ -20,7 +20,7 @@ from voxloom.analysis.latent_picture import latents_of_runs, latents_section
 from voxloom.analysis.markup import Markup, element, joined
 from voxloom.analysis.metric_tables import metrics_section
 from voxloom.analysis.records import RunRecord
-from voxloom.analysis.results import Folders, Result, read_results, unique_names
+from voxloom.analysis.results import Folders, Result, folder_names, read_results
 from voxloom.analysis.sections import contents, header, next_section, run_section
 from voxloom.atomic import replacing
 from voxloom.errors import ConfigError, OutputExistsError
@@ -81,7 +81,7 @@ def write_report(
     Raises
     ------
     ConfigError
-        When there is nothing to report of.
+        When there is nothing to report of, a run is named twice, or the file is no .html.
     MissingDataError
         When a folder that was named does not exist or is something else.
     OutputExistsError
@@ -101,6 +101,10 @@ def write_report(
         raise ConfigError(
             "a report of nothing: expected at least one run, predictions or an evaluation. Name a run."
         )
+    if path.suffix.lower() not in (".html", ".htm"):
+        raise ConfigError(f"report {path}: expected a name that ends in .html. For a PDF, print the page.")
+    if len({Path(run).resolve() for run in runs}) < len(runs):
+        raise ConfigError(f"a run is named twice: {', '.join(map(str, runs))}. Name each once.")
     if path.exists() and not overwrite:
         raise OutputExistsError(
             f"report {path} exists already. Replace it with --overwrite, or name another file."
@@ -114,7 +118,7 @@ def write_report(
 
 
 def _page(records: Sequence[RunRecord], results: Sequence[Result], latents: Sequence[Path]) -> str:
-    names = unique_names(record.name for record in records)
+    names = folder_names([record.folder for record in records])
     runs = dict(zip(names, records, strict=True))
     title = " + ".join(dict.fromkeys(run.task for run in records)) or "Predictions"
     written = f"Written {time.strftime('%Y-%m-%d %H:%M')} by voxloom {__version__}"

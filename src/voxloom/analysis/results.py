@@ -8,7 +8,7 @@ from pathlib import Path
 
 from voxloom.analysis.records import EvaluationRecord, PredictionRecord, RunRecord
 
-__all__ = ["Folders", "Result", "read_results", "unique_names"]
+__all__ = ["Folders", "Result", "folder_names", "read_results"]
 
 Folders = str | Path | Sequence[str | Path | tuple[str, str | Path]] | Mapping[str, str | Path]
 """One folder, several, pairs of a name and a folder, or folders by their names."""
@@ -61,9 +61,10 @@ def read_results(
         When a folder does not exist or is something else.
     """
     made, judged = _listed(predictions), _listed(evaluations)
+    known = dict(zip(folder_names([run.folder for run in runs]), runs, strict=True))
     records = [PredictionRecord.read(path) for _, path in made]
     names = [
-        name or _maker(record, i, len(made), runs)
+        name or _maker(record, i, len(made), known)
         for i, ((name, _), record) in enumerate(zip(made, records, strict=True))
     ]
     results = [Result(*pair) for pair in zip(unique_names(names), records, strict=True)]
@@ -94,6 +95,25 @@ def unique_names(names: Iterable[str]) -> list[str]:
     return unique
 
 
+def folder_names(folders: Sequence[Path]) -> list[str]:
+    """Return a name for each of several folders: its own, with as many above it as tell them apart.
+
+    Examples
+    --------
+    >>> folder_names([Path("/demo/ldm"), Path("/old/ldm"), Path("/demo/vae")])
+    ['demo/ldm', 'old/ldm', 'vae']
+    """
+    parts = [folder.resolve().parts for folder in folders]
+    return unique_names(_tail(own, [other for other in parts if other != own]) for own in parts)
+
+
+def _tail(own: tuple[str, ...], others: Sequence[tuple[str, ...]]) -> str:
+    for length in range(1, len(own)):
+        if all(other[-length:] != own[-length:] for other in others):
+            return "/".join(own[-length:])
+    return "/".join(own)
+
+
 def _listed(folders: Folders) -> list[tuple[str | None, Path]]:
     if isinstance(folders, str | Path):
         return [(None, Path(folders))]
@@ -102,12 +122,12 @@ def _listed(folders: Folders) -> list[tuple[str | None, Path]]:
     return [(each[0], Path(each[1])) if isinstance(each, tuple) else (None, Path(each)) for each in folders]
 
 
-def _maker(record: PredictionRecord, number: int, count: int, runs: Sequence[RunRecord]) -> str:
+def _maker(record: PredictionRecord, number: int, count: int, runs: Mapping[str, RunRecord]) -> str:
     checkpoint = Path(str(record.facts.get("checkpoint", ""))).resolve()
-    for run in runs:
+    for name, run in runs.items():
         if checkpoint.is_relative_to(run.folder.resolve()):
-            return run.name
-    return runs[number].name if count == len(runs) else record.folder.resolve().name
+            return name
+    return list(runs)[number] if count == len(runs) else record.folder.resolve().name
 
 
 def _place(

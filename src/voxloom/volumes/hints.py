@@ -39,8 +39,8 @@ def missing(place: Place, above: Sequence[tuple[Place, Mapping[str, Any] | None]
     """
     if place.is_file:
         return MissingDataError(
-            f"{place}: a file. Expected a folder of OME-Zarr or N5, or its URL; voxloom.sources "
-            "reads image files"
+            f"{place}: a file. Expected a folder of OME-Zarr or N5, or its URL. The page on volumes of the "
+            "documentation tells how a TIFF stack becomes one"
         )
     if place.scheme == "file" and Path(place.path).is_dir():
         return MissingDataError(

@@ -10,6 +10,8 @@ from pydantic import ValidationError
 from voxloom.analysis.latents import PROJECTIONS, Points, project
 from voxloom.analysis.latents.projection import Pca, Placed, Projection, first_components
 from voxloom.errors import DataError, MissingExtraError, UnknownNameError
+from voxloom.sample import Field, Sample, Schema
+from voxloom.source import Source
 
 
 @pytest.fixture(autouse=True)
@@ -158,3 +160,30 @@ def test_a_missing_package_is_named(name, package, monkeypatch):
         monkeypatch.setitem(__import__("sys").modules, module, None)
     with pytest.raises(MissingExtraError, match=rf"needs {package}.*voxloom\[analysis\]"):
         project(Points.of_arrays({"a": vectors(9)}), PROJECTIONS[name]())
+
+
+def test_other_components_are_placed_anew(monkeypatch):
+    Mirror.calls.clear()
+    points = Points.of_arrays({"a": vectors(30)})
+    project(points, Mirror())
+    project(points, Mirror())
+    assert len(Mirror.calls) == 1
+    monkeypatch.setattr("voxloom.analysis.latents.pca._VERSION", 99)
+    project(points, Mirror())
+    assert len(Mirror.calls) == 2
+    assert len({setting.key for setting in Mirror.calls}) == 2
+
+
+def test_a_source_whose_vectors_have_changed_is_placed_anew():
+    class Table(Source):
+        schema = Schema([Field(name="z", kind="latent", axes="c", shape=(6,))])
+        keys = tuple("abcdefgh")
+
+        def __init__(self, seed):
+            self.values = vectors(8, seed=seed).astype("float32")
+
+        def read(self, index):
+            return Sample(self.keys[index], self.schema, {"z": self.values[index]})
+
+    first, second = (project(Points.of_stores({"x": Table(seed)}), Pca()).coordinates for seed in (0, 1))
+    assert not np.allclose(first, second)

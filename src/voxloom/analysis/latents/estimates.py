@@ -122,7 +122,7 @@ def share_of(values: Values, units: Sequence[str], bootstrap: Bootstrap) -> Esti
 
 
 def score_interval(share: float, trials: int, confidence: float) -> Estimate:
-    """Return a share of independent trials with Wilson's interval (1927, doi:10.2307/2276774).
+    """Return a share of independent trials with Wilson's interval (1927, doi:10.1080/01621459.1927.10502953).
 
     Examples
     --------

@@ -192,11 +192,14 @@ class GroupStatistics:
         return _shortened(head, rows, "groups.csv")
 
     def _pairs_text(self) -> str:
-        head = ["pair", "centroids", "corrected", "cross distance", "MMD²", "p", "Frechet²", "dims"]
+        several = len(self.pairs) > 1
+        p = ["p", "p of several"] if several else ["p"]
+        head = ["pair", "centroids", "corrected", "cross distance", "MMD²", *p, "Frechet²", "dims"]
         rows = [
             [
                 *(f"{r.a} | {r.b}", r.centroid_distance, r.centroid_distance_corrected, r.cross_distance),
-                *(r.mmd2, r.mmd_p, r.frechet_squared, r.frechet_dims or "-"),
+                *(r.mmd2, r.mmd_p, *([r.mmd_p_holm] if several else [])),
+                *(r.frechet_squared, r.frechet_dims or "-"),
             ]
             for r in self.pairs
         ]
@@ -208,14 +211,8 @@ class GroupStatistics:
             for r in self.pairs
             if r.shared_patients
         ]
-        shared = [
-            "pair",
-            "shared patients",
-            "own distance",
-            "others' distance",
-            "nearest is own",
-            "by chance",
-        ]
+        shared = ["pair", "shared patients", "own distance", "others' distance"]
+        shared += ["nearest is own", "by chance"]
         texts = [_shortened(head, rows, "pairs.csv"), _shortened(shared, patients, "pairs.csv")]
         return "\n\n".join(text for text in texts if text)
 

@@ -5,9 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import os
+import time
 import zipfile
 import zlib
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +23,7 @@ from voxloom.sample import Array
 
 __all__ = ["Arrays", "kept", "key_of"]
 
+_LONGEST = 90 * 86400  # seconds that a file stays which nobody uses
 _LOG = logging.getLogger(__name__)
 
 Arrays = Mapping[str, Array]
@@ -39,7 +43,8 @@ def key_of(*facts: Any) -> str:
 def kept(name: str, shapes: Mapping[str, tuple[int | None, ...]], compute: Callable[[], Arrays]) -> Arrays:
     """Return arrays that were kept under a name, or compute and keep them.
 
-    A damaged file is computed again; a folder that cannot be written is a logged warning.
+    A damaged file is computed again; a folder that cannot be written is a logged warning. When a file is
+    written, those beside it that nobody has asked for in 90 days are removed.
 
     Parameters
     ----------
@@ -63,6 +68,7 @@ def _read(path: Path, shapes: Mapping[str, tuple[int | None, ...]]) -> Arrays | 
         # A zip file, where each array has its checksum. Opened here: numpy forgets to close what is no zip.
         with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
             arrays = {name: file[name] for name in shapes}
+        _touch(path)
     except (FileNotFoundError, NotADirectoryError):
         return None
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
@@ -86,3 +92,25 @@ def _write(path: Path, arrays: Arrays) -> None:
             np.savez(file, allow_pickle=False, **arrays)
     except SaveError as error:
         _LOG.warning("What was computed is not kept for the next time: %s", error)
+        return
+    _remove_old(path.parent)
+
+
+def _touch(path: Path) -> None:
+    """Note that a file was used: many systems do not keep the time of reading."""
+    with suppress(OSError):  # a folder of somebody else's, who may remove it later
+        os.utime(path)
+
+
+def _remove_old(folder: Path) -> None:
+    """Remove what was not used for long, and what a killed process left half-written."""
+    with suppress(OSError):
+        for path in list(folder.iterdir()):
+            if path.suffix in (".npz", ".tmp"):
+                _remove_if_old(path)
+
+
+def _remove_if_old(path: Path) -> None:
+    with suppress(OSError):  # another process was first, or has it open
+        if time.time() - path.stat().st_mtime > _LONGEST:
+            path.unlink()

@@ -43,6 +43,7 @@ from voxloom.seeding import rng_for
 __all__ = ["Measured"]
 
 _FEW_UNITS = 10  # images or patients below which an interval is too narrow
+_LEVEL = 0.05  # of a test, by custom
 _TOLD = 5  # groups that a notice names
 
 Matrix = npt.NDArray[np.float64]
@@ -181,7 +182,8 @@ class Measured:
         plane = self._plane_distances()
         rows, patients = [], []
         for a, b, found in self.compared.pairs():
-            followed, told = [], PatientNumbers()
+            followed: list[PatientRow] = []
+            told = PatientNumbers()
             if cells:
                 followed, told = cells.follow(a, b, self.partition.names, self.options.bootstrap)
             gap = self.moments.centroids[a] - self.moments.centroids[b]
@@ -199,6 +201,7 @@ class Measured:
             )
             patients += followed
         self._tell_frechet(rows)
+        self._tell_permutations(sum(not math.isnan(row.mmd_p) for row in rows))
         adjusted = holm([row.mmd_p for row in rows])
         rows = [replace(row, mmd_p_holm=p) for row, p in zip(rows, adjusted, strict=True)]
         return tuple(rows), tuple(patients)
@@ -232,6 +235,15 @@ class Measured:
             )
         if rows and not self.compared.frechet_draws:
             self.notices.append(f"{len(rows)} pairs: too many for intervals of the Frechet distance.")
+
+    def _tell_permutations(self, tests: int) -> None:
+        least = tests / (self.options.permutations + 1)
+        if least > _LEVEL:
+            self.notices.append(
+                f"{tests} pairs and {self.options.permutations} permutations: no p-value adjusted for the "
+                f"pairs can be below {min(least, 1.0):.2g}. Take StatisticsOptions(permutations="
+                f"{math.ceil(tests / _LEVEL)}) or more, or compare fewer groups."
+            )
 
     def projection(self) -> ProjectionQuality | None:
         """Return what the projection kept of the neighbourhoods."""

@@ -18,7 +18,7 @@ from voxloom.errors import ConfigError, DataError
 if TYPE_CHECKING:
     from voxloom.analysis.latents.points import Points
 
-__all__ = ["Progress", "Reduced", "reduced", "silent"]
+__all__ = ["Progress", "Reduced", "reduced", "reduced_key", "silent"]
 
 _VERSION = 1  # of what is kept
 _OVERSAMPLING = 10
@@ -111,16 +111,35 @@ def reduced(
     >>> found.coordinates[:, 0].round(2).tolist()
     [-10.0, -5.0, 0.0, 5.0, 10.0]
     """
-    fitted = np.arange(len(points)) if rows is None else np.unique(np.asarray(rows, np.int64))
-    if components < 1 or not len(fitted):
-        raise ConfigError(f"{components} components of {len(fitted)} points: expected at least one of each.")
-    count = max(1, min(components, len(fitted) - 1, points.dim))
-    everyone = len(fitted) == len(points)
-    facts = key_of(_VERSION, points.digest, count, seed, None if everyone else fitted.tolist())
+    fitted, count = _fitted(points, components, rows)
     n, dim = len(points), points.dim
     shapes = {"mean": (dim,), "basis": (count, dim), "coordinates": (n, count), "explained": (count,)}
     task = _Task(points, fitted, count, seed, progress or silent)
+    facts = reduced_key(points, components, rows=rows, seed=seed)
     return Reduced(**kept(f"pca-{facts}", {**shapes, "residual": (n,)}, task.compute))
+
+
+def reduced_key(
+    points: Points, components: int, *, rows: npt.NDArray[np.integer] | None = None, seed: int = 42
+) -> str:
+    """Return what the components that `reduced` finds are kept under: it changes with all they depend on.
+
+    Raises
+    ------
+    ConfigError
+        As `reduced`.
+    """
+    fitted, count = _fitted(points, components, rows)
+    everyone = len(fitted) == len(points)
+    return key_of(_VERSION, points.digest, count, seed, None if everyone else fitted.tolist())
+
+
+def _fitted(points: Points, components: int, rows: npt.NDArray[np.integer] | None) -> tuple[Rows, int]:
+    """Return the rows to fit, and how many directions they have."""
+    fitted = np.arange(len(points)) if rows is None else np.unique(np.asarray(rows, np.int64))
+    if components < 1 or not len(fitted):
+        raise ConfigError(f"{components} components of {len(fitted)} points: expected at least one of each.")
+    return fitted, max(1, min(components, len(fitted) - 1, points.dim))
 
 
 def silent(share: float, text: str) -> None:

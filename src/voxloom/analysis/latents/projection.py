@@ -11,7 +11,7 @@ import numpy as np
 from pydantic import Field
 
 from voxloom.analysis.latents.kept import Arrays, kept, key_of
-from voxloom.analysis.latents.pca import Float32, Progress, Reduced, Rows, reduced, silent
+from voxloom.analysis.latents.pca import Float32, Progress, Reduced, Rows, reduced, reduced_key, silent
 from voxloom.analysis.latents.points import Points
 from voxloom.component import Component
 from voxloom.errors import DataError
@@ -236,17 +236,14 @@ def project(
     rows = np.arange(len(points)) if fit == "joint" else points.rows_of(fit)
     if not len(rows):
         raise DataError(f"group {fit!r} has no points: expected at least one to fit.")
+    some, wanted = None if fit == "joint" else rows, max(method.components, method.dims)
     found = reduced(
-        points,
-        max(method.components, method.dims),
-        rows=None if fit == "joint" else rows,
-        seed=method.seed,
-        progress=lambda share, text: tell(0.3 * share, text),
+        points, wanted, rows=some, seed=method.seed, progress=lambda share, text: tell(0.3 * share, text)
     )
     task = _Task(method, found, rows, lambda share, text: tell(0.3 + 0.7 * share, text))
     facts = (method.name, _version(method.package), method.model_dump(mode="json"), fit)
     shapes = {"coordinates": (len(points), method.dims), "notices": (None,)}
-    space = (_VERSION, points.digest, found.coordinates.shape[1], method.seed, fit)
+    space = (_VERSION, reduced_key(points, wanted, rows=some, seed=method.seed))
     arrays = kept(f"{method.name}-{key_of(*space, *facts)}", shapes, lambda: _placed(task, key_of(*space)))
     tell(1.0, method.title)
     return Projected(

@@ -1,3 +1,4 @@
+import multiprocessing
 import pickle
 
 import numpy as np
@@ -108,11 +109,12 @@ def test_classes_alone_cost_no_encoding(tmp_path, encoder):
     assert [int(sample["label"]) for sample in images.select("label")] == [0, 1]
 
 
-@pytest.mark.parametrize("batch_size", [1, 2, 16])
-def test_a_bad_image_condemns_itself_alone(data, tmp_path, encoder, batch_size):
+@pytest.mark.parametrize(("batch_size", "num_workers"), [(1, 0), (2, 0), (16, 0), (2, 1)])
+@pytest.mark.filterwarnings("ignore:.*multi-threaded:DeprecationWarning")  # Python 3.12, of any fork
+def test_a_bad_image_condemns_itself_alone(data, tmp_path, encoder, batch_size, num_workers):
     (data / "dente" / "p0_01.tif").write_bytes(b"II*\0cut")
     source = flat_folder(data / "dente")
-    images = EncodedImages(source, encoder, batch_size=batch_size)
+    images = EncodedImages(source, encoder, batch_size=batch_size, num_workers=num_workers)
     with pytest.raises(DataError, match="p0_01"):
         images[1]
     expected = bare_of(encoder, data, [0, 2, 3, 4])
@@ -123,6 +125,7 @@ def test_a_bad_image_condemns_itself_alone(data, tmp_path, encoder, batch_size):
     with pytest.raises(DataError, match="on_error='skip'"):
         convert(EncodedImages(source, encoder), tmp_path / "other")
     images.close()
+    assert not multiprocessing.active_children()
 
 
 def bare_of(encoder, data, rows):

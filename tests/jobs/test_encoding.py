@@ -4,6 +4,7 @@ import os
 import random
 import shutil
 import signal
+import subprocess
 import sys
 import time
 
@@ -174,6 +175,32 @@ def test_a_stop_ends_the_processes_that_read_ahead(checkpoint, tmp_path, sign):
     out = tmp_path / "out"
     assert killed((checkpoint, images, out, 1), sign, lambda: any(out.glob("journal/*.tmp"))) == 130
     assert len(encode(checkpoint, images, out)) == 11
+
+
+SCRIPT = """
+import multiprocessing, sys
+from voxloom.errors import DataError
+from voxloom.jobs import EncodeOptions, encode
+for on_error in ("skip", "fail"):
+    options = EncodeOptions(on_error=on_error, num_workers=2, batch_size=2, device="cpu")
+    try:
+        print(len(encode(*sys.argv[1:3], f"{sys.argv[3]}/{on_error}", options=options)))
+    except DataError as error:
+        print("p0_02" in str(error))
+    assert not multiprocessing.active_children()
+"""
+
+
+def test_an_image_that_cannot_be_read_leaves_no_process_that_would_be_waited_for(checkpoint, tmp_path):
+    images = write_pairs(tmp_path / "data", 11) / "dente"
+    (images / "p0_02.tif").write_bytes(b"garbage")
+    done = subprocess.run(
+        [sys.executable, "-c", SCRIPT, checkpoint, images, tmp_path],
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert (done.returncode, done.stdout) == (0, "10\nTrue\n"), done.stderr
 
 
 @pytest.mark.usefixtures("small_shards")

@@ -229,5 +229,5 @@ class _Stream:
     def close(self) -> None:
         """End what works ahead."""
         self._pool.shutdown(cancel_futures=True)
-        self._batches.close()  # or whoever still looks at the error that ended it keeps the workers alive
-        self._loader.close()
+        self._batches.close()
+        self._loader.close()  # its processes too, whoever still looks at the error that ended the stream

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import multiprocessing
-import time
-import warnings
 import weakref
 from collections.abc import Iterator, Mapping
 from typing import Any, Literal
 
 import torch
-from torch.utils.data import DataLoader
 
 from voxloom.errors import ConfigError, LoadingError
 from voxloom.loading.batch import Batch
@@ -18,9 +15,9 @@ from voxloom.loading.cache import Progress
 from voxloom.loading.device import DeviceCopies
 from voxloom.loading.order import Order
 from voxloom.loading.position import Position
+from voxloom.loading.processes import Processes
 from voxloom.loading.threads import Threads
-from voxloom.loading.worker import Batches, Failure, Pipeline, as_it_is, begin_worker
-from voxloom.seeding import stable_hash
+from voxloom.loading.worker import Batches, Failure, Pipeline
 from voxloom.source import Source
 
 __all__ = ["Loader"]
@@ -126,11 +123,11 @@ class Loader:
         self._batches.prepare(
             buffers=2 + num_workers * (prefetch + 1), pinned=pinned and not self._in_processes
         )
-        self._options = _options(seed, num_workers, pinned, prefetch, start_method)
+        self._options = {"pin_memory": pinned, "prefetch": prefetch, "start_method": start_method}
         self._iteration: object = None  # the one that goes on
-        self._running: list[Threads | DataLoader[Batch | Failure]] = []  # one, once it is started
+        self._running: list[Threads | Processes] = []  # one, once it is started
         # The garbage collector would take a DataLoader apart in any order, and each worker would be
-        # waited for in vain; this lets go of it as a whole, when the loader goes or the process ends.
+        # waited for in vain; this ends it as a whole, when the loader goes or the process ends.
         weakref.finalize(self, _end, self._running)
 
     def __len__(self) -> int:
@@ -199,7 +196,10 @@ class Loader:
         self._position.load(state)
 
     def close(self) -> None:
-        """Stop the workers, and the iteration that is under way; a later one starts new workers."""
+        """End the workers, and the iteration that is under way; a later one starts new workers.
+
+        When it returns no worker process is left, whoever still holds an error that one of them told of.
+        """
         self._iteration = None
         _end(self._running)
 
@@ -218,29 +218,12 @@ class Loader:
         return threads.map(self._batches.__getitem__, self._position)
 
     def _from_processes(self) -> Iterator[Batch | Failure]:
-        with warnings.catch_warnings():
-            # More workers than cores: wrong for decoding, right for slow disks, so the user decides.
-            warnings.filterwarnings("ignore", "This DataLoader will create", UserWarning)
-            # Of Python 3.12 on: our own threads hold no lock meanwhile (see `Threads`).
-            warnings.filterwarnings("ignore", r".*multi-threaded, use of fork\(\)", DeprecationWarning)
-            if not self._running:
-                self._running.append(DataLoader(self._batches, sampler=self._position, **self._options))
-            batches: Iterator[Batch | Failure] = iter(self._running[0])  # type: ignore[arg-type]
-        return self._watched(batches)
-
-    def _watched(self, batches: Iterator[Batch | Failure]) -> Iterator[Batch | Failure]:
-        try:
-            yield from batches
-        except (RuntimeError, OSError, EOFError) as error:
-            if str(error).startswith("Caught "):  # torch's words for what was raised in a worker
-                raise
-            cause = _last_words(error)
-            self.close()
-            raise LoadingError(
-                f"the loading workers failed: {str(cause) or type(cause).__name__}. Most often one was ended "
-                "because memory ran out: use fewer workers (num_workers) or a lower cache_rate, or read in "
-                "this process (num_workers=0)."
-            ) from cause
+        processes = self._running[0] if self._running else None
+        if not isinstance(processes, Processes) or not processes.are_of_this_process:
+            seed, number = self._batches.seed, self._number
+            processes = Processes(self._batches, self._position, seed=seed, number=number, **self._options)
+            self._running[:] = [processes]
+        return processes.iterate()
 
 
 def _refuse_unlikely(num_workers: int, prefetch: int, workers: str | None, start_method: str | None) -> None:
@@ -254,35 +237,6 @@ def _refuse_unlikely(num_workers: int, prefetch: int, workers: str | None, start
         raise ConfigError(f"start_method={start_method!r}: expected one of {methods}, or None")
 
 
-def _end(running: list[Threads | DataLoader[Batch | Failure]]) -> None:
-    for workers in running:
-        if isinstance(workers, Threads):
-            workers.close()
-    running.clear()
-
-
-def _options(
-    seed: int, num_workers: int, pin_memory: bool, prefetch: int, start_method: str | None
-) -> dict[str, Any]:
-    """Return what torch's DataLoader is told."""
-    return {
-        "batch_size": None,  # the dataset gives whole batches
-        "collate_fn": as_it_is,
-        "num_workers": num_workers,
-        "pin_memory": pin_memory,
-        # torch seeds its workers from this generator; without one it would draw from the global one
-        "generator": torch.Generator().manual_seed(stable_hash(seed, "workers") >> 1),
-        "persistent_workers": True,
-        "prefetch_factor": prefetch,
-        "multiprocessing_context": start_method,
-        "worker_init_fn": begin_worker,
-    }
-
-
-def _last_words(error: Exception) -> Exception:
-    """Return what torch tells of a worker's death: its signal handler may raise just after the pipe broke."""
-    try:
-        time.sleep(0.2)
-    except RuntimeError as told:
-        return told
-    return error
+def _end(running: list[Threads | Processes]) -> None:
+    while running:
+        running.pop().close()

@@ -98,10 +98,27 @@ ADVICE: Mapping[str, tuple[Severity, str, str]] = {
         "They cannot be learned from, and names that differ often mean that other pairs are wrong as well.",
         "Rename the files so that stems are equal; unmatched='drop' leaves them out.",
     ),
-    "not registered": (
+    "not matched": (
         "warning",
         "A model that learns from pairs that do not belong together learns the average of all.",
-        "Look at the sheet. Check how files were numbered and sorted, and whether one side was mirrored.",
+        "Look at the sheet. Check how files were numbered and sorted on each side.",
+    ),
+    "partly matched": (
+        "warning",
+        "Some partners may be exchanged, or the two sides show little in common: pairs that are wrong teach "
+        "a model the average of all.",
+        "Look at the pairs that are named, and at the sheet. Check how files were numbered and sorted.",
+    ),
+    "not aligned": (
+        "warning",
+        "Each pixel of one side is compared with the same pixel of the other, which shows another place.",
+        "Look at the sheet. Mirror, turn or shift one side back before you convert; check the export.",
+    ),
+    "sizes of fields": (
+        "warning",
+        "Fields of one sample are brought to one size, each by itself: they no longer lie on each other, or "
+        "an augmentation refuses them.",
+        "Export both sides in one size, or crop the larger one to the place of the smaller.",
     ),
     "too few pairs": (
         "note",

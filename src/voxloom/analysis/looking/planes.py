@@ -9,7 +9,7 @@ from PIL import Image
 from voxloom.errors import SchemaError
 from voxloom.sample import Array, Field
 
-__all__ = ["grey_plane", "plane_of", "resized"]
+__all__ = ["Plane", "gradient_of", "grey_plane", "plane_of", "resized"]
 
 Plane = npt.NDArray[np.float32]
 
@@ -71,3 +71,19 @@ def resized(plane: Plane, size: tuple[int, int]) -> Plane:
     image = Image.fromarray(np.ascontiguousarray(plane, np.float32))
     how = Image.Resampling.BOX if min(image.size) >= min(size) else Image.Resampling.BILINEAR
     return np.asarray(image.resize(size[::-1], how, reducing_gap=4.0), np.float32)
+
+
+def gradient_of(plane: Plane) -> npt.NDArray[np.float64]:
+    """Return the magnitudes of the gradient (H, W), of mean 0 and length 1; zeros for a flat plane.
+
+    Examples
+    --------
+    >>> round(float((gradient_of(np.eye(8, dtype="float32")) ** 2).sum()), 6)
+    1.0
+    """
+    y, x = np.gradient(plane.astype(np.float64))
+    steep = np.hypot(y, x)
+    steep -= steep.mean()
+    length = np.linalg.norm(steep)
+    unit: npt.NDArray[np.float64] = steep / length if length > 0 else steep
+    return unit

@@ -97,9 +97,9 @@ def test_pairs_by_name_and_without_partners(call, tmp_path):
     done = call("inspect", *named, "--preview", tmp_path / "p.png")
     assert done.code == 0, done.err
     assert "warning: 2 files without a partner (a/1.png, b/x.png)" in done.out
-    assert "target and condition belong together" in done.out
+    assert "partners of target and condition match" in done.out
     found = json.loads(call("inspect", *named, "--json").out)
-    assert found["registrations"][0]["p"] < 0.01
+    assert found["correspondences"][0]["p"] < 0.01
     assert {each["name"] for each in found["warnings"]} == {"no partner"}
 
 

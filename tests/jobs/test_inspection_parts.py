@@ -49,9 +49,9 @@ def test_pairs_that_match_are_told_and_shuffled_ones_alarm(tmp_path):
         root = write_pairs(tmp_path / str(shift), 12, shift=shift)
         source = paired_folders({"image": root / "images", "mask": root / "masks"})
         found = inspect(source)
-        (tested,) = found.registrations
+        (tested,) = found.correspondences
         assert tested.is_matched is (shift == 0)
-        assert names(found.warnings) == (["not registered"] if shift else [])
+        assert names(found.warnings) == (["not matched"] if shift else [])
     (warning,) = found.warnings
     assert warning.numbers["p"] > 0.01
     assert "p = " in warning.what
@@ -60,7 +60,7 @@ def test_pairs_that_match_are_told_and_shuffled_ones_alarm(tmp_path):
 def test_few_pairs_are_not_judged(tmp_path):
     root = write_pairs(tmp_path, 5, shift=1)
     found = inspect(paired_folders({"image": root / "images", "mask": root / "masks"}))
-    assert (found.registrations, names(found.warnings)) == ((), ["too few pairs"])
+    assert (found.correspondences, names(found.warnings)) == ((), ["too few pairs"])
 
 
 def test_files_without_a_partner_are_listed(tmp_path):
@@ -151,4 +151,4 @@ def test_a_page_of_masks_has_a_legend_and_their_pixels(tmp_path):
     page = write_inspection(tmp_path / "page.html", "d", looked).read_text()
     assert 'class="legend"' in page
     assert "mask (pixels)" in page
-    assert "belong together" in page
+    assert "partners of image and mask match" in page

@@ -12,7 +12,7 @@ import numpy as np
 from voxloom.amounts import counted, size_of_cell
 from voxloom.analysis.looking.finding import Finding, found
 from voxloom.analysis.looking.labels import check_classes, check_masks
-from voxloom.analysis.looking.registered import Registration
+from voxloom.analysis.looking.partners import Correspondence
 from voxloom.analysis.looking.seen import Seen
 from voxloom.analysis.looking.sheet import evenly_spread
 from voxloom.analysis.looking.spacing import check_files, check_schemas, tiff_spacing
@@ -22,7 +22,7 @@ from voxloom.errors import ConfigError, DataError
 from voxloom.formats import Manifest
 from voxloom.formats.encoding import cell_array, header
 from voxloom.formats.store import Store
-from voxloom.jobs.inspection_pairs import check_alike, registrations
+from voxloom.jobs.inspection_pairs import check_alike, correspondences
 from voxloom.sample import Array, Cell, Field
 from voxloom.source import Source
 from voxloom.sources import FieldStatistics
@@ -104,7 +104,7 @@ class Inspection(Component):
     """Key and reason of the samples looked at that could not be read."""
     store: StoreFacts | None = None
     """What the manifest says, for a store."""
-    registrations: tuple[Registration, ...] = ()
+    correspondences: tuple[Correspondence, ...] = ()
     """How well the fields of a sample match, against shuffled ones."""
     warnings: tuple[Finding, ...] = ()
     """What will hurt later."""
@@ -191,9 +191,9 @@ def look(
     indices = evenly_spread(len(source), len(source) if number is None else number)
     looks = [_Look(source, name, indices) for name in source.schema]
     fields = tuple(each.facts(_told_from(progress, turn, len(looks))) for turn, each in enumerate(looks))
-    pairs = registrations(source, [i for i in indices if not any(i in each.unread for each in looks)])
+    pairs = correspondences(source, [i for i in indices if not any(i in each.unread for each in looks)])
     found_ = _inspection(source, looks, fields, len(indices)).model_copy(
-        update={"registrations": pairs.tested}
+        update={"correspondences": pairs.tested}
     )
     seen = {each.name: each.seen for each in looks if source.schema[each.name].is_spatial}
     looked = Looked(source, found_, seen, {source.keys[i]: i for i in indices})

@@ -160,7 +160,7 @@ def _matches(looked: Mapping[str, Looked]) -> Markup | None:
     lines = [
         f"{part + ': ' if part else ''}{test.text}."
         for part, each in looked.items()
-        for test in each.found.registrations
+        for test in each.found.correspondences
         if test.is_matched
     ]
     return joined(*(element("p", line, class_="faint") for line in lines)) if lines else None

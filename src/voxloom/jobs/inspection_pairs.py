@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import chain
 from typing import TYPE_CHECKING
 
 from voxloom.amounts import counted
+from voxloom.analysis.looking.aligned import misalignment
 from voxloom.analysis.looking.alike import Likeness, candidates, compared
 from voxloom.analysis.looking.finding import KEYS, Finding, found
+from voxloom.analysis.looking.partners import LEAST, Correspondence, correspondence, shape_of_labels
 from voxloom.analysis.looking.planes import Plane, grey_plane, plane_of, resized
-from voxloom.analysis.looking.registered import LEAST, Registration, registration, shape_of_labels
 from voxloom.analysis.looking.sheet import evenly_spread
 from voxloom.errors import DataError, SchemaError
 from voxloom.sample import Array, Field, Schema
@@ -20,9 +20,10 @@ from voxloom.source import Source
 if TYPE_CHECKING:
     from voxloom.jobs.inspection import Looked
 
-__all__ = ["Pairs", "check_alike", "registrations"]
+__all__ = ["Pairs", "check_alike", "correspondences"]
 
 _PAIRS = 64  # that are compared with each other
+_RUN = 4  # neighbours among them
 _SIDES = 3  # fields that are compared with the first
 _SIDE = 96  # pixels that near-duplicates are compared at, of images twice as large that are kept
 _IMAGES = 2000  # that are read again to confirm
@@ -32,11 +33,11 @@ _IMAGES = 2000  # that are read again to confirm
 class Pairs:
     """What was found of the partners."""
 
-    tested: tuple[Registration, ...]
+    tested: tuple[Correspondence, ...]
     findings: tuple[Finding, ...]
 
 
-def registrations(source: Source, indices: Sequence[int], *, seed: int = 0) -> Pairs:
+def correspondences(source: Source, indices: Sequence[int], *, seed: int = 0) -> Pairs:
     """Test whether the fields of a sample belong together, against those of other samples.
 
     Parameters
@@ -51,23 +52,44 @@ def registrations(source: Source, indices: Sequence[int], *, seed: int = 0) -> P
     fields = _sides(source.schema)
     if len(fields) < 2 or not indices:
         return Pairs((), ())
-    chosen = [indices[place] for place in evenly_spread(len(indices), _PAIRS)]
-    keys, planes = _planes(source.select(*fields), chosen, fields)
+    chosen = _runs(indices, len(source))
+    places, keys, planes = _planes(source.select(*fields), chosen, fields)
     first, *others = fields
     if len(keys) < LEAST:
         told = f"{counted(len(keys), 'pair')}: at least {LEAST} are needed to test whether partners match"
         return Pairs((), (found("too few pairs", told, number=len(keys)),))
-    tested = tuple(
-        registration((first, other), keys, (planes[first], planes[other]), seed=seed) for other in others
-    )
-    return Pairs(tested, tuple(chain.from_iterable(map(_of_registration, tested))))
+    tested, findings = [], []
+    for other in others:
+        sides = planes[first], planes[other]
+        tested.append(correspondence((first, other), keys, sides, places=places, seed=seed))
+        findings += [*_of_partners(tested[-1]), *_of_poses((first, other), sides)]
+    return Pairs(tuple(tested), tuple(findings))
 
 
-def _of_registration(tested: Registration) -> Iterator[Finding]:
+def _runs(indices: Sequence[int], total: int) -> list[int]:
+    """Return samples to compare: all, or runs of neighbours, so that an order that is off by one shows."""
+    if len(indices) <= _PAIRS:
+        return list(indices)
+    starts = (min(indices[place], total - _RUN) for place in evenly_spread(len(indices), _PAIRS // _RUN))
+    return sorted({start + step for start in starts for step in range(_RUN)})
+
+
+def _of_poses(fields: tuple[str, str], sides: tuple[list[Plane], list[Plane]]) -> Iterator[Finding]:
+    one, other = fields
+    if any(a.shape != b.shape for a, b in zip(*sides, strict=True)):  # told as sizes of fields
+        return
+    how, share = misalignment(sides)
+    if how:
+        what = f"{other} lies {how} against {one}: so it suits {share:.0%} of {len(sides[0])} pairs better"
+        yield found("not aligned", what, number=len(sides[0]), numbers={"share": share})
+
+
+def _of_partners(tested: Correspondence) -> Iterator[Finding]:
     one, other = tested.fields
-    numbers = {"auc": tested.auc, "p": tested.p, "pairs": tested.pairs}
+    numbers = {"auc": tested.auc, "p": tested.p, "pairs": tested.pairs, "moved": tested.moved}
     if not tested.is_matched:
-        yield found("not registered", tested.text, number=tested.pairs, numbers=numbers)
+        name = "partly matched" if tested.outcome == "partly" else "not matched"
+        yield found(name, tested.text, tested.odd, numbers=numbers)
     elif tested.odd:
         what = f"{counted(len(tested.odd), 'pair')} of {one} and {other} match worse than the others do"
         yield found("odd pairs", what, tested.odd, numbers=numbers)
@@ -82,7 +104,8 @@ def _sides(schema: Schema) -> list[str]:
 
 def _planes(
     source: Source, indices: Sequence[int], fields: Sequence[str]
-) -> tuple[list[str], dict[str, list[Plane]]]:
+) -> tuple[list[int], list[str], dict[str, list[Plane]]]:
+    places: list[int] = []
     keys: list[str] = []
     planes: dict[str, list[Plane]] = {name: [] for name in fields}
     for index in indices:
@@ -91,10 +114,11 @@ def _planes(
             row = {name: _shape(sample[name], source.schema[name]) for name in fields}
         except (DataError, SchemaError):  # told where the samples are looked at
             continue
+        places.append(index)
         keys.append(sample.key)
         for name, plane in row.items():
             planes[name].append(plane)
-    return keys, planes
+    return places, keys, planes
 
 
 def _shape(array: Array, field: Field) -> Plane:

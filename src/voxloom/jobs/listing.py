@@ -153,4 +153,4 @@ def warnings_listed(findings: Sequence[Finding]) -> Iterator[str]:
 
 
 def _matched(found: Inspection) -> Iterator[str]:
-    yield from (test.text for test in found.registrations if test.is_matched)
+    yield from (test.text for test in found.correspondences if test.is_matched)

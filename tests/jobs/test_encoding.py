@@ -186,14 +186,14 @@ for on_error in ("skip", "fail"):
     try:
         print(len(encode(*sys.argv[1:3], f"{sys.argv[3]}/{on_error}", options=options)))
     except DataError as error:
-        print("p0_02" in str(error))
+        print("p1_02" in str(error))
     assert not multiprocessing.active_children()
 """
 
 
 def test_an_image_that_cannot_be_read_leaves_no_process_that_would_be_waited_for(checkpoint, tmp_path):
     images = write_pairs(tmp_path / "data", 11) / "dente"
-    (images / "p0_02.tif").write_bytes(b"garbage")
+    (images / "p1_02.tif").write_bytes(b"garbage")
     done = subprocess.run(
         [sys.executable, "-c", SCRIPT, checkpoint, images, tmp_path],
         capture_output=True,

@@ -238,9 +238,12 @@ def _tell_unfinished(path: Path) -> None:
     from voxloom.errors import UnfinishedStoreError
     from voxloom.jobs.conversion import progress_of
 
-    progress = progress_of(path)
+    progress, place = progress_of(path), shlex.quote(str(path))
+    if progress.checkpoint is None:
+        again = f" with --resume: voxloom convert SRC {place} ... --resume"
+    else:  # goes on by itself
+        again = f": voxloom encode --checkpoint {shlex.quote(progress.checkpoint)} ... -o {place}"
     raise UnfinishedStoreError(
         f"{path} is a store whose conversion has not ended: {progress} {progress.verb} finished. If no "
-        "process writes it any more, give the same command again with --resume: "
-        f"voxloom convert SRC {shlex.quote(str(path))} ... --resume"
+        f"process writes it any more, give the same command again{again}"
     )

@@ -39,6 +39,8 @@ class Progress(Component):
     """Shards that are written and recorded."""
     planned: int | None
     """Shards that it will have; None where no plan can be read."""
+    checkpoint: str | None = None
+    """What `voxloom.jobs.encode` makes its latents with; None for any other conversion."""
 
     @property
     def verb(self) -> str:
@@ -121,7 +123,9 @@ def progress_of(path: Path) -> Progress:
         return Progress(finished=0, planned=None)
     plan, _ = begun
     finished = sum(journal.record(plan.stem(number)) is not None for number in range(plan.shards))
-    return Progress(finished=finished, planned=plan.shards)
+    encoded = plan.facts().get("encoded")
+    checkpoint = encoded.get("checkpoint") if isinstance(encoded, dict) else None
+    return Progress(finished=finished, planned=plan.shards, checkpoint=checkpoint)
 
 
 def _state(path: Path) -> str:

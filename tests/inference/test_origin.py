@@ -44,7 +44,7 @@ def dataset(value):
 def test_datasets_are_told_apart_by_their_content(caplog):
     with caplog.at_level(logging.INFO, "voxloom"):
         differ(dataset)
-    assert "are read for a digest of their content" in caplog.text
+    assert "once, to tell the next time whether anything has changed" in caplog.text
     differ(lambda value: Concat([dataset(0), dataset(value)]))
     differ(lambda value: dataset(value)[1:])
     differ(lambda value: DatasetSource([np.zeros((4, 4), (np.uint8, np.int8)[value])]))

@@ -42,6 +42,10 @@ _SHOWN = 10  # samples that were skipped
     help="An image that cannot be read ends the command, or is left out and listed.",
 )  # fmt: skip
 @click.option(
+    "--color", type=click.Choice(["error", "luma"]),
+    help="Colour images: an error, or their brightness (luma).  [default: as in the training]",
+)  # fmt: skip
+@click.option(
     "--features", type=click.Path(path_type=Path), metavar="WEIGHTS",
     help="Weights of a perceptual network: its features of each image are kept too, as a vector.",
 )  # fmt: skip
@@ -69,13 +73,18 @@ def command(checkpoint: str, path: Path | None, output: Path, **given: Any) -> N
         raise click.UsageError("expected either --input SOURCE, or folders as --image NAME=FOLDER.")
     store = _encoded(checkpoint, path, output, {**named, **given})
     if store is not None:
-        _tell(store, output)
+        _tell(store, output, checkpoint)
     elif not is_quiet():
         click.echo(f"This part of {output} is done. Other ranks have to write theirs.")
 
 
 def _encoded(checkpoint: str, path: Path | None, output: Path, how: dict[str, Any]) -> Any:
     from voxloom.errors import Interrupted
+    from voxloom.jobs.reading import require_checkpoint, require_source
+
+    require_checkpoint(checkpoint)  # before what computes is loaded, which takes seconds
+    for source in [path] if path else [*how["images"].values(), *how["masks"].values()]:
+        require_source(source)
     from voxloom.jobs import EncodeOptions, encode
     from voxloom.jobs.progress import transfer
     from voxloom.ranks import Rank
@@ -91,7 +100,7 @@ def _encoded(checkpoint: str, path: Path | None, output: Path, how: dict[str, An
             progress.close()
 
 
-def _tell(store: Any, output: Path) -> None:
+def _tell(store: Any, output: Path, checkpoint: str) -> None:
     """Say what lies there now, and what was left out."""
     from voxloom.amounts import counted
 
@@ -107,4 +116,4 @@ def _tell(store: Any, output: Path) -> None:
     means = {name: field.shape for name, field in store.schema.items() if name.endswith("_mu")}
     shapes = ", ".join(f"{name} {' x '.join(map(str, shape))}" for name, shape in means.items())
     click.echo(f"{counted(len(store), 'sample')} in {output}: {shapes}")
-    click.echo(f"next: voxloom explore {shlex.quote(str(output))}")
+    click.echo(f"next: voxloom explore {shlex.join([str(output), '--checkpoint', checkpoint])}")

@@ -100,7 +100,7 @@ class WordedCommand(click.Command):
             except Interrupted:
                 raise
             except VoxloomError as error:
-                text = reworded(str(error), base)
+                text = _with_color(reworded(str(error), base), self)
                 if text == str(error):
                     raise
                 raise type(error)(text) from error
@@ -120,6 +120,12 @@ def again(*without: str) -> str:
     context = click.get_current_context()
     kept = [word for word in context.meta["voxloom.words"] if word not in without]
     return shlex.join(["voxloom", str(context.info_name), *kept])
+
+
+def _with_color(text: str, command: click.Command) -> str:
+    """Name the option for colour images where the command has one."""
+    has_one = any(option.name == "color" for option in command.params)
+    return text.replace("set the policy color='luma'", "give --color luma") if has_one else text
 
 
 def _base(ctx: click.Context) -> Path | None:

@@ -245,7 +245,7 @@ class _Maker:
             text = _without_name(str(error), self.key)
             raise type(error)(
                 f"sample {self.key!r}: {text}\nWhat is finished is kept. Mend or remove the sample and "
-                "convert again, or leave such samples out with on_error='skip'."
+                "do the same again, or leave such samples out with on_error='skip'."
             ) from error
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -15,6 +15,7 @@ from voxloom.models import Autoencoder
 from voxloom.models.perceptual import PerceptualDistance
 from voxloom.sample import Array, Field
 from voxloom.sources import ReadPolicy
+from voxloom.sources.decode import Color
 from voxloom.transforms import Preparation
 
 __all__ = ["ImageEncoder", "patch_size"]
@@ -78,6 +79,12 @@ class ImageEncoder:
         preparation = Preparation.model_validate(trained.config.get("preparation", {}))
         policy = ReadPolicy.model_validate(trained.config.get("read", {}))
         return cls(autoencoder, preparation, (size[0], size[1]), policy)
+
+    def reading(self, color: Color | None) -> ImageEncoder:
+        """Return an encoder that takes images of several channels so; None for itself."""
+        if color is None:
+            return self
+        return replace(self, policy=self.policy.model_copy(update={"color": color}))
 
     @property
     def device(self) -> torch.device:

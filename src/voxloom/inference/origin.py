@@ -13,6 +13,7 @@ from uuid import uuid4
 
 import numpy as np
 
+from voxloom.amounts import counted
 from voxloom.formats.store import Store
 from voxloom.sample import Cell
 from voxloom.source import Concat, Map, Select, Source, Subset
@@ -126,9 +127,8 @@ def _of_parts(source: TarFolder | OlderFolder, indices: Sequence[int]) -> list[A
 def _of_content(source: Source, indices: Sequence[int]) -> list[Any]:
     """Of whatever knows no files: the one honest way is to look at it."""
     _log.info(
-        "%r keeps no files that could be compared: its %d samples are read for a digest of their content",
-        source, len(indices),
-    )  # fmt: skip
+        "reading %s once, to tell the next time whether anything has changed", counted(len(indices), "sample")
+    )
     return [list(source.schema), _digest(_contents(source, indices))]
 
 

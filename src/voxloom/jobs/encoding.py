@@ -32,14 +32,15 @@ from voxloom.inference import EncodedImages, GreyImages, ImageEncoder, Trained
 from voxloom.inference.grey_images import KeyedImages
 from voxloom.jobs.conversion import progress_of
 from voxloom.jobs.device import device_of
-from voxloom.jobs.reading import SourceOptions, near_name, open_named
+from voxloom.jobs.reading import SourceOptions, open_named, require_checkpoint
 from voxloom.jobs.stopping import interrupted_by_sigterm
 from voxloom.models.perceptual import PerceptualConfig
 from voxloom.ranks import Rank
 from voxloom.source import Source
 from voxloom.sources import ReadPolicy
+from voxloom.sources.decode import Color
 
-__all__ = ["EncodeOptions", "encode", "encoded_source"]
+__all__ = ["EncodeOptions", "check_files", "encode", "encoded_source"]
 
 logger = logging.getLogger(__name__)
 
@@ -64,6 +65,8 @@ class EncodeOptions(SourceOptions):
     """How a shard lies on disk, a name of ``voxloom.formats.FORMATS``."""
     on_error: Literal["fail", "skip"] = "fail"
     """Whether a sample that cannot be read ends the encoding, or is left out and listed."""
+    color: Color | None = None
+    """Images of several channels: ``error``, or ``luma`` for their brightness; None as in the training."""
     features: Path | None = None
     """Weights of a perceptual network, whose features are kept beside the latents."""
     features_backbone: Literal["squeezenet1_1", "vgg16"] = "squeezenet1_1"
@@ -129,7 +132,7 @@ def encode(
             f"{source_path or source!r}: no samples. Expected at least one image to encode."
         )
     trained = _trained(checkpoint, options.device)
-    encoder = _with_features(ImageEncoder.of(trained), options)
+    encoder = _with_features(ImageEncoder.of(trained).reading(options.color), options)
     facts = {"checkpoint": str(trained.path), "input": _input(source_path, options)}
     images = EncodedImages(
         source, encoder, batch_size=options.batch_size, num_workers=options.num_workers, facts=facts
@@ -157,8 +160,7 @@ def _stored(
 
 
 def _trained(checkpoint: str | Path, device: str | None) -> Trained:
-    if not os.path.exists(checkpoint) and (near := near_name(checkpoint)):
-        raise MissingDataError(f"checkpoint {checkpoint} does not exist.{near}")
+    require_checkpoint(checkpoint)
     return Trained.load(checkpoint, device=device_of(device, Rank.from_environment()))
 
 
@@ -231,14 +233,21 @@ def _found(output: Path, wanted: Mapping[str, Any]) -> bool:
             f"{output} holds latents of {_differing(told, wanted)}. Name another folder, or replace "
             "them with overwrite (--overwrite)."
         )
-    return whole and _is_undamaged(output)
+    if whole:
+        check_files(output)
+    return whole
 
 
-def _is_undamaged(output: Path) -> bool:
-    """Return True, or raise DamagedStoreError where a file of a finished store is gone or cut."""
+def check_files(output: Path) -> None:
+    """Look at the sizes of a finished store's files.
+
+    Raises
+    ------
+    DamagedStoreError
+        When one is gone or cut.
+    """
     for file in (file for shard in Store(output).manifest.shards for file in shard.files):
         check_size(output / SHARDS / file.name, file)
-    return True
 
 
 def _begun(output: Path) -> dict[str, Any] | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
@@ -17,17 +18,21 @@ from voxloom.cache import cache_folder
 from voxloom.component import Component
 from voxloom.config import Config
 from voxloom.conversion import convert
-from voxloom.errors import CheckpointError, ConfigError, Interrupted, MissingDataError
+from voxloom.errors import CheckpointError, ConfigError, DataError, Interrupted, MissingDataError
 from voxloom.formats.manifest import MANIFEST
 from voxloom.formats.store import Store
 from voxloom.inference import EncodedImages, ImageEncoder, Trained
 from voxloom.jobs.bare import trained_from_weights
 from voxloom.jobs.device import device_of
-from voxloom.jobs.reading import near_name, open_named
+from voxloom.jobs.encoding import check_files
+from voxloom.jobs.reading import open_named, require_checkpoint, require_store
 from voxloom.jobs.stopping import interrupted_by_sigterm
 from voxloom.source import Source
+from voxloom.sources.decode import Color
 
 __all__ = ["FolderOptions", "encode_folders", "first_points", "key_row", "named_stores", "open_latents"]
+
+logger = logging.getLogger(__name__)
 
 _SHARD_SAMPLES = 256
 
@@ -65,10 +70,7 @@ def open_latents(paths: Mapping[str, Path]) -> dict[str, Source]:
         When one is no finished store.
     """
     for path in paths.values():
-        if not os.path.exists(path):
-            raise MissingDataError(
-                f"{path}: no such store.{near_name(path) or ' Make one of images with voxloom encode.'}"
-            )
+        require_store(path)
     return {name: Store(path) for name, path in paths.items()}
 
 
@@ -102,6 +104,8 @@ class FolderOptions(Component):
     """Images at once."""
     device: str | None = None
     """Device to compute on; None takes a GPU where there is one."""
+    color: Color | None = None
+    """Images of several channels: ``error``, or ``luma`` for their brightness; None as in the training."""
 
 
 def encode_folders(
@@ -150,8 +154,7 @@ def encode_folders(
 
 
 def _encoder(checkpoint: str | Path, config: Config | None, options: FolderOptions) -> ImageEncoder:
-    if not os.path.exists(checkpoint):
-        raise MissingDataError(f"checkpoint {checkpoint} does not exist.{near_name(checkpoint)}")
+    require_checkpoint(checkpoint)
     device = device_of(options.device)
     try:
         trained = Trained.load(checkpoint)
@@ -159,7 +162,7 @@ def _encoder(checkpoint: str | Path, config: Config | None, options: FolderOptio
         if config is None:
             raise
         trained = trained_from_weights("vae", checkpoint, config)
-    encoder = ImageEncoder.of(trained)
+    encoder = ImageEncoder.of(trained).reading(options.color)
     encoder.autoencoder.to(device)
     if options.size is None:
         return encoder
@@ -177,13 +180,26 @@ def _encoded(
     facts = {"input": {"path": os.path.abspath(folder), "options": {}}}
     with closing(EncodedImages(chosen, encoder, batch_size=options.batch_size, facts=facts)) as images:
         place = cache_folder() / "latents" / f"encoded-{images.provenance.identity}"
-        if not (place / MANIFEST).exists():
+        if not _is_whole(place):
             convert(
                 images,
                 place,
                 format="memmap",
                 samples_per_shard=_SHARD_SAMPLES,
-                resume=True,
+                resume=not (place / MANIFEST).exists(),
+                overwrite=(place / MANIFEST).exists(),
                 progress=progress,
             )
     return Store(place)
+
+
+def _is_whole(place: Path) -> bool:
+    """Whether latents lie there that can be taken; what is damaged in a cache is made again."""
+    if not (place / MANIFEST).exists():
+        return False
+    try:
+        check_files(place)
+    except DataError as error:
+        logger.warning("encoding again: %s", error)
+        return False
+    return True

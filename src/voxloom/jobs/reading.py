@@ -19,7 +19,14 @@ from voxloom.sources.files import FileSource, paired_folders
 from voxloom.sources.opening import open_source
 from voxloom.sources.table import table
 
-__all__ = ["SourceOptions", "near_name", "open_named"]
+__all__ = [
+    "SourceOptions",
+    "near_name",
+    "open_named",
+    "require_checkpoint",
+    "require_source",
+    "require_store",
+]
 
 logger = logging.getLogger(__name__)
 
@@ -79,7 +86,7 @@ def open_named(path: str | Path | None, options: SourceOptions | None = None) ->
     with _said_once():
         if path is None:
             return _folders(options)
-        _require(path)
+        require_source(path)
         if options.columns:
             return _table(path, options)
         source = open_source(path, layout=options.layout)  # type: ignore[arg-type]
@@ -108,7 +115,25 @@ def near_name(path: str | Path) -> str:
         return ""
 
 
-def _require(path: str | Path) -> None:
+def require_checkpoint(path: str | Path) -> None:
+    """Raise MissingDataError where nothing lies at the path of a checkpoint; a near name is told.
+
+    Here, so that a command may ask before it loads what computes.
+    """
+    if not os.path.exists(path):
+        near = near_name(path) or " Expected a run's folder or a file such as RUN/checkpoints/best.pt."
+        raise MissingDataError(f"checkpoint {path} does not exist.{near}")
+
+
+def require_store(path: str | Path) -> None:
+    """Raise MissingDataError where nothing lies at the path of a store of latents; a near name is told."""
+    if not os.path.exists(path):
+        near = near_name(path) or " Make one of images with voxloom encode."
+        raise MissingDataError(f"{path}: no such store.{near}")
+
+
+def require_source(path: str | Path) -> None:
+    """Raise MissingDataError where nothing lies at the path of a source; a near name is told."""
     if os.path.exists(path):
         return
     if near := near_name(path):
@@ -125,7 +150,7 @@ def _folders(options: SourceOptions) -> Source:
         raise ConfigError("no source: name one, or folders of images and masks as NAME=FOLDER.")
     folders = {**options.images, **options.masks}
     for folder in folders.values():
-        _require(folder)
+        require_source(folder)
     return paired_folders(folders, kinds)
 
 

@@ -16,7 +16,10 @@ from voxloom.errors import DataError, MissingDataError, UnreadableImageError
 from voxloom.formats.pixels import DAMAGE, MOST_PIXELS
 from voxloom.sample import Array
 
-__all__ = ["ReadPolicy", "decode", "grey"]
+__all__ = ["Color", "ReadPolicy", "decode", "grey"]
+
+Color = Literal["error", "luma"]
+"""What is done with several channels."""
 
 # Both byte orders of TIFF and BigTIFF: the content decides how a file is read, not its ending.
 _TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
@@ -33,7 +36,7 @@ class ReadPolicy(Component):
     {'color': 'luma', 'pages': 'middle', 'nonfinite': 'error', 'blank': 'keep'}
     """
 
-    color: Literal["error", "luma"] = "error"
+    color: Color = "error"
     """Several channels: refuse, or take the luma 0.299 R + 0.587 G + 0.114 B and drop any alpha."""
     pages: Literal["error", "first", "middle"] = "error"
     """Several pages: refuse, or take the first or the one at index ``pages // 2``."""

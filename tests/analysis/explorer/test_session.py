@@ -14,6 +14,7 @@ from voxloom.analysis.explorer.choices import begun, methods_of, settled
 from voxloom.analysis.explorer.spreadsheet import cell
 from voxloom.analysis.explorer.worker import Stopped
 from voxloom.analysis.latents import Pca, Points, project
+from voxloom.analysis.latents.series import Scatter
 from voxloom.errors import ConfigError, DataError, UnknownNameError, VoxloomError
 from voxloom.sample import Field, Sample, Schema
 from voxloom.source import Source
@@ -147,8 +148,25 @@ def test_it_says_what_there_is(session):
     assert (names, codes[:4].tolist()) == (("=y", "x"), [1, 0, 1, 0])
     assert np.isnan(session.labels("age")[0])
     assert session.labels("age")[31] == 0.5
-    with pytest.raises(UnknownNameError, match="expected one of group, patient, site, age"):
+    with pytest.raises(UnknownNameError, match="Known: group, patient, site, age"):
         session.labels("key:(a+)+$")  # expressions are the user's, not the page's
+
+
+def test_names_have_the_order_of_the_figures():
+    arrays = {"mr": np.eye(3), "ct": np.ones((1, 3))}
+    keys = {"mr": ["p10", "p2", "none"], "ct": ["p2"]}
+    points = Points.of_arrays(arrays, keys)
+    session = Session(points, options=SessionOptions(labels={"patient": "key:p[0-9]+"}))
+    for name, by in (("group", "group"), ("patient", "key:p[0-9]+")):
+        known = {"keys": points.keys, "groups": points.groups, "labels": points.labels(by)}
+        drawn = Scatter(coordinates=np.zeros((4, 2)), **known)
+        names, codes = session.labels(name)
+        assert names == drawn.label_names
+        assert [names[code] for code in codes] == drawn.labels.tolist()
+    assert session.labels("group")[0] == ("mr", "ct")
+    with pytest.raises(UnknownNameError, match="Did you mean 'patient'"):
+        session.labels("patent")
+    assert session.close()
 
 
 def test_a_projection_is_asked_for_and_found_again(session, key):
@@ -253,11 +271,11 @@ def test_distances_are_the_true_ones(session, key):
 
 def test_a_selection_is_exported_and_never_a_formula(session, key):
     rows = list(csv.reader(io.StringIO(session.export([4, 0], key).decode())))
-    assert rows[0] == ["key", "group", "site", "age", "x", "y"]
-    assert rows[1][:4] == ["'=p1_4", "condition", "x", "2"]
-    assert rows[2][:4] == ["p0_0", "condition", "x", ""]
-    assert np.allclose(np.array(rows[1][4:], float), session.coordinates(key)[4], rtol=1e-5)
-    assert session.export([]).decode().split() == ["key,group,site,age"]
+    assert rows[0] == ["key", "group", "patient", "site", "age", "x", "y"]
+    assert rows[1][:5] == ["'=p1_4", "condition", "1", "x", "2"]
+    assert rows[2][:5] == ["p0_0", "condition", "0", "x", ""]
+    assert np.allclose(np.array(rows[1][5:], float), session.coordinates(key)[4], rtol=1e-5)
+    assert session.export([]).decode().split() == ["key,group,patient,site,age"]
     assert session.export(range(60)).count(b"\n") == 61
 
 

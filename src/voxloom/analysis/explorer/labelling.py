@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from voxloom.analysis.explorer.choices import FieldChoice
 from voxloom.analysis.latents.points import Points
+from voxloom.analysis.latents.series import natural
 from voxloom.errors import UnknownNameError
+from voxloom.registry import did_you_mean
 
 __all__ = ["Labelling", "Labels"]
 
@@ -69,11 +72,19 @@ class Labelling:
     def check(self, field: str) -> None:
         """Raise UnknownNameError where there is no field of that name."""
         if field not in self._names:
-            raise UnknownNameError(f"no field {field!r}: expected one of {', '.join(self._names)}.")
+            known = ", ".join(self._names)
+            raise UnknownNameError(
+                f"no attribute {field!r}. Known: {known}, or key:REGEX.{did_you_mean(field, self._names)}"
+            )
 
     def text(self, row: int) -> dict[str, str]:
         """Return the values of a point as texts, the group left out."""
         return {name: _text(self.of(name), row) for name in self._names if name != "group"}
+
+    @property
+    def expressed(self) -> dict[str, npt.NDArray[Any]]:
+        """What was named by an expression: the label of each point, (N,) a name."""
+        return {name: self.points.labels(by) for name, by in self.named.items() if by.startswith("key:")}
 
     @cached_property
     def _names(self) -> tuple[str, ...]:
@@ -104,8 +115,25 @@ class Labelling:
         own = self._attributes[field] if is_attribute else field
         if is_attribute and self.points.attributes[own].dtype.kind == "f":
             return np.asarray(self.points.attributes[own], np.float64)
-        names, numbers = np.unique(self.points.labels(self.named.get(field, own)), return_inverse=True)
-        return tuple(_listable(str(name)) for name in names), numbers.astype(np.int64)
+        labels = self.points.labels(self.named.get(field, own))
+        return _in_order(labels, tuple(self.points.parts) if field == "group" else ())
+
+
+def _in_order(labels: npt.NDArray[Any], first: Sequence[str]) -> Labels:
+    """Return names and each point's: in a given order, or else in natural order, those without one last.
+
+    Pictures of `voxloom analyze` have the same order, and so the same colours.
+
+    Examples
+    --------
+    >>> _in_order(np.array(["p10", "p2", "(none)"]), ())
+    (('p2', 'p10', '(none)'), array([1, 0, 2]))
+    """
+    found, numbers = np.unique(labels, return_inverse=True)
+    places = {name: place for place, name in enumerate(first)}
+    texts = [str(name) for name in found]
+    order = sorted(range(len(texts)), key=lambda i: places[texts[i]] if places else natural(texts[i]))
+    return tuple(_listable(texts[i]) for i in order), np.argsort(order)[numbers]
 
 
 def _listable(name: str) -> str:

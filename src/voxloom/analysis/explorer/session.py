@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -22,6 +22,7 @@ from voxloom.analysis.explorer.choices import FieldChoice, Slider, begun, method
 from voxloom.analysis.explorer.gallery import THUMBNAIL, Facts, Gallery
 from voxloom.analysis.explorer.images import Images
 from voxloom.analysis.explorer.labelling import Labelling, Labels
+from voxloom.analysis.explorer.options import SessionOptions
 from voxloom.analysis.explorer.pictures import Picture
 from voxloom.analysis.explorer.projecting import Projecting
 from voxloom.analysis.explorer.queue import Job, Queue
@@ -42,41 +43,6 @@ _STEPS, _SAMPLES, _NEIGHBOURS = (2, 33), (1, 64), (1, 200)
 _RESULTS, _PICTURES = 1 << 28, 1 << 26  # bytes that are kept
 _PATIENCE = 2.0  # seconds that the end may take
 _FORGOTTEN = "this is not known here any more; ask for it again."
-
-
-@dataclass(frozen=True)
-class SessionOptions:
-    """What a session is called and how it projects.
-
-    Attributes
-    ----------
-    title
-        Above the page.
-    fit
-        As `voxloom.analysis.latents.project` takes it.
-    seed
-        Of projections and translations.
-    method
-        The one that the page begins with: the first of `Session.methods`.
-    parameters
-        Where sliders begin, of any method.
-    colour
-        The field that points are coloured by first: the first of `Session.fields`.
-    labels
-        Further fields to colour by: name -> what `Points.labels` takes, for instance
-        ``{"patient": "key:_([0-9]+)$"}``.
-    notices
-        What the reader should know, for instance that images are gone.
-    """
-
-    title: str = "latents"
-    fit: str = "joint"
-    seed: int = 42
-    method: str = "pca"
-    parameters: Mapping[str, float] = field(default_factory=dict)
-    colour: str = "group"
-    labels: Mapping[str, str] = field(default_factory=dict)
-    notices: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -316,9 +282,10 @@ class Session:
         return [(int(each), float(far)) for each, far in zip(rows, distances, strict=True)]
 
     def export(self, rows: Sequence[int], key: str | None = None) -> bytes:
-        """Return points as CSV: key, group, attributes, and coordinates where a projection is named."""
+        """Return points as CSV: key, group, all other fields, and coordinates where a projection is named."""
         checked = [self.check_row(row) for row in rows]
-        return csv_of(self.points, checked, None if key is None else self.coordinates(key))
+        places = None if key is None else self.coordinates(key)
+        return csv_of(self.points, checked, places, named=self._labelling.expressed)
 
     # What a checkpoint adds
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -19,8 +19,14 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 _AXES = ("x", "y", "z")
 
 
-def csv_of(points: Points, rows: Sequence[int], coordinates: Array | None) -> bytes:
-    """Return key, group, attributes and coordinates of some points, UTF-8, one line each.
+def csv_of(
+    points: Points,
+    rows: Sequence[int],
+    coordinates: Array | None,
+    *,
+    named: Mapping[str, Sequence[str] | Array] | None = None,
+) -> bytes:
+    """Return key, group, named labels, attributes and coordinates of some points, UTF-8, one line each.
 
     Parameters
     ----------
@@ -28,13 +34,17 @@ def csv_of(points: Points, rows: Sequence[int], coordinates: Array | None) -> by
         Which points.
     coordinates
         (N, 2) or (N, 3) of all points; None leaves them out.
+    named
+        Further columns by their names, each of all points.
     """
+    columns = {**points.attributes, **(named or {})}
+    columns = {name: columns[name] for name in dict.fromkeys([*(named or {}), *columns])}
     dims = 0 if coordinates is None else coordinates.shape[1]
     buffer = io.StringIO(newline="")
     writer = csv.writer(buffer)
-    writer.writerow(["key", "group", *(cell(name) for name in points.attributes), *_AXES[:dims]])
+    writer.writerow(["key", "group", *(cell(name) for name in columns), *_AXES[:dims]])
     for row in rows:
-        known = [values[row] for values in points.attributes.values()]
+        known = [values[row] for values in columns.values()]
         place = [] if coordinates is None else coordinates[row].tolist()
         texts = (points.keys[row], points.groups[row], *known)
         writer.writerow([*(cell(each) for each in texts), *(f"{value:.7g}" for value in place)])

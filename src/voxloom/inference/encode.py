@@ -30,7 +30,7 @@ from voxloom.sample import Field, Sample, Schema
 from voxloom.source import Source
 from voxloom.transforms import Compose, Transform
 
-__all__ = ["LatentCache", "PickVariant", "latent_scale", "weights_digest"]
+__all__ = ["LatentCache", "PickVariant", "latent_scale", "variant_seed", "weights_digest"]
 
 logger = logging.getLogger(__name__)
 
@@ -49,6 +49,11 @@ def weights_digest(model: nn.Module) -> str:
         digest.update(name.encode())
         digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
     return digest.hexdigest()
+
+
+def variant_seed(seed: int, variant: int) -> int:
+    """Return the seed that an augmented copy is drawn with: it stands in the place of an epoch."""
+    return seed * 1000003 + variant
 
 
 class PickVariant(Transform):
@@ -185,8 +190,7 @@ class LatentCache:
             rank=self.rank.index,
             world=self.rank.world,
         )
-        # The variant stands in the place of an epoch: each draws its own augmentation.
-        seed = self.seed * 1000003 + variant
+        seed = variant_seed(self.seed, variant)
         return Loader(source, transform, order=order, seed=seed, num_workers=self.num_workers)
 
     def _schema(self, source: Source, transform: Compose, variants: int) -> Schema:

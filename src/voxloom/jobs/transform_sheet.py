@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,26 +14,24 @@ from voxloom.analysis.looking.drawing import named_ids, pictures_of
 from voxloom.analysis.looking.page import facts_section, legend_section, sheet_section, write_page
 from voxloom.analysis.looking.sheet import Tile, sheet_of
 from voxloom.analysis.markup import element
-from voxloom.config import TASKS, Config, Task
-from voxloom.config.files import load_config, read_file
+from voxloom.config import Config, Task, load_config
 from voxloom.errors import ConfigError
+from voxloom.jobs.config_task import task_of
 from voxloom.jobs.data import DATA, OF_TASK, Place
+from voxloom.jobs.image_draws import image_draws, variant_draws
 from voxloom.jobs.inspection_parts import parts_of
 from voxloom.jobs.objectives import Material
 from voxloom.jobs.patch_draws import Drawn, patch_draws
 from voxloom.jobs.volume_rows import names_volumes
 from voxloom.panels import Window, window_of
 from voxloom.ranks import Rank
-from voxloom.registry import did_you_mean
 from voxloom.sample import Sample
-from voxloom.seeding import rng_for
 from voxloom.source import Source
 from voxloom.sources import write_png
 from voxloom.sources.patches import PatchSource
 from voxloom.training.settings import ImageTrainSettings
-from voxloom.transforms import Augment, Compose
 
-__all__ = ["Draws", "draws_of", "task_of", "write_draws"]
+__all__ = ["Draws", "draws_of", "write_draws"]
 
 _SIZE = 176  # pixels of an image on the sheet
 _NAMED = 24  # ids that a legend names
@@ -53,30 +51,19 @@ class Draws:
         Whether the configuration augments at all.
     origin
         Where the samples come from.
+    task, file
+        Whose settings were taken, and of which file.
+    meaning
+        What the draws are to a training.
     """
 
     rows: tuple[tuple[Drawn, ...], ...]
     seed: int
     is_random: bool
     origin: str
-
-
-def task_of(path: Path, task: str | None = None) -> Task:
-    """Return the task whose settings a file has, the first of vae, ldm, regression, pix2pix, segmentation.
-
-    Raises
-    ------
-    ConfigError
-        If the task is unknown.
-    """
-    if task is not None:
-        if task not in TASKS:
-            raise ConfigError(f"task {task!r}. Known: {', '.join(TASKS)}.{did_you_mean(task, TASKS)}")
-        return task
-    values = read_file(path)
-    if "segmentation_data" in values:
-        return "segmentation"
-    return next((name for name, section in TASKS.items() if section in values or name in values), "vae")
+    task: Task
+    file: str
+    meaning: str
 
 
 def draws_of(
@@ -90,7 +77,8 @@ def draws_of(
     """Prepare and augment samples as a training with a configuration does.
 
     Draw n is what the n-th epoch does to the sample: the same seed, the same generators. Patches of
-    volumes stay at the place of the first epoch, so that only the pose differs.
+    volumes stay at the place of the first epoch, so that only the pose and the values differ. A latent
+    model encodes a few augmented copies once: these are drawn then.
 
     Parameters
     ----------
@@ -99,7 +87,7 @@ def draws_of(
     path
         Images to take, in the place of those that the configuration names.
     task
-        Whose settings count; None finds it, see `task_of`.
+        Whose settings count; None finds it, see `voxloom.jobs.config_task.task_of`.
     samples
         How many, evenly spread over those that train.
     draws
@@ -123,15 +111,31 @@ def draws_of(
     total = len(material.train)
     number = min(samples, total)
     indices = [(2 * place + 1) * total // (2 * number) for place in range(number)]  # the middle for one
-    made = (
-        patch_draws(settings, material, material.train, index, draws=draws)
-        if isinstance(material.train, PatchSource)
-        else _images(settings, material, index, draws)
-        for index in indices
+    drawing, meaning = _how(settings, kind, material)
+    rows = [tuple(drawing(index, draws)) for index in indices]
+    return Draws(
+        rows=tuple(rows),
+        seed=settings.seed,
+        is_random=any(len(row) > 2 for row in rows),
+        origin=_origin(material.train),
+        task=kind,
+        file=Path(config).name,
+        meaning=meaning,
     )
-    rows = [tuple(row) for row in made]
-    is_random = any(len(row) > 2 for row in rows)
-    return Draws(tuple(rows), settings.seed, is_random, _origin(material.train))
+
+
+def _how(config: Config, task: Task, material: Material) -> tuple[Callable[[int, int], Iterator[Drawn]], str]:
+    """Return what draws a sample so many times, and what the draws are to a training."""
+    source = material.train
+    if task == "ldm":
+        copies = counted(config.diffusion_train.augment_variants, "augmented copy", "augmented copies")
+        meaning = f"of {copies} that are encoded once, each epoch takes one at random"
+        return lambda index, draws: variant_draws(config, material, index, draws=draws), meaning
+    if isinstance(source, PatchSource):
+        meaning = "draw n has pose and values of epoch n, at the place of epoch 0"
+        return lambda index, draws: patch_draws(config, material, source, index, draws=draws), meaning
+    meaning = "draw n is that of epoch n"
+    return lambda index, draws: image_draws(config, material, index, draws=draws), meaning
 
 
 def _origin(source: Source) -> str:
@@ -150,7 +154,11 @@ def write_draws(path: str | Path, found: Draws) -> Path:
     head = _head(found)
     legend = _legend(found)
     if path.suffix.lower() == ".html":
-        facts = [("samples", str(len(found.rows)), ""), ("seed", str(found.seed), "of the configuration")]
+        facts = [
+            ("task", found.task, f"of {found.file}"),
+            ("samples", str(len(found.rows)), ""),
+            ("seed", str(found.seed), "of the configuration"),
+        ]
         sections = [
             element("div", "voxloom inspect --transforms", class_="over"),
             element("h1", "What a training would see"),
@@ -168,20 +176,31 @@ def write_draws(path: str | Path, found: Draws) -> Path:
 
 
 def _head(found: Draws) -> str:
-    number = max(len(row) for row in found.rows) - 2
-    told = f"{counted(len(found.rows), 'sample')} of {found.origin}, seed {found.seed}"
+    told = f"{found.task} of {found.file}: {counted(len(found.rows), 'sample')} of {found.origin}"
+    told = f"{told}, seed {found.seed}; as in the file, prepared"
     if not found.is_random:
-        return f"{told}: as in the file, and prepared; augment is off"
-    return f"{told}: as in the file, prepared, and {counted(number, 'draw')}; draw n is that of epoch n"
+        return f"{told}; augment is off"
+    number, noun = max(len(row) for row in found.rows) - 2, found.rows[0][-1].title.split()[0]
+    return f"{told}, and {counted(number, noun)}: {found.meaning}"
 
 
 def _material(config: Config, task: Task) -> Material:
     """Return what is trained on; of a latent model the images, for it is those that are augmented."""
-    kind = "pairs" if OF_TASK[task] == "latents" else OF_TASK[task]
-    made = DATA[f"volume_{kind}" if kind != "patches" and names_volumes(config) else kind]
     place = Place(Rank.from_environment(), torch.device("cpu"), lambda _: None)
+    if task == "ldm" and names_volumes(config):
+        return _tiles_of(config, place)
+    kind = "pairs" if task == "ldm" else OF_TASK[task]
+    made = DATA[f"volume_{kind}" if kind != "patches" and names_volumes(config) else kind]
     material: Material = made(task, config, None, place).material()
     return material
+
+
+def _tiles_of(config: Config, place: Place) -> Material:
+    """Return the tiles of volumes that a latent model encodes, and how they are prepared."""
+    data = DATA["volume_latents"]("ldm", config, None, place)
+    train, validation = data.sources
+    plain = data.config.preparation.transform(config.diffusion_train.image_size)
+    return Material(train=train, validation=validation, train_transform=plain, validation_transform=plain)
 
 
 def _of_path(config: Config, task: Task, path: Path) -> Material:
@@ -195,29 +214,6 @@ def _of_path(config: Config, task: Task, path: Path) -> Material:
         train_transform=config.preparation.transform(size, config.augmentation),
         validation_transform=config.preparation.transform(size),
     )
-
-
-def _images(config: Config, material: Material, index: int, draws: int) -> Iterator[Drawn]:
-    sample = material.train.at_epoch(0)[index]
-    yield Drawn("as in the file", "", sample)
-    plain, steps = material.validation_transform, material.train_transform
-    prepared = sample if plain is None else plain(sample, rng_for(config.seed))
-    yield Drawn("prepared", "", prepared)
-    if steps is None or not steps.random:
-        return
-    for epoch in range(draws):
-        rng = (config.seed, "transform", epoch, index)
-        yield Drawn(f"draw {epoch}", _told(steps, prepared, rng), steps(sample, rng_for(*rng)))
-
-
-def _told(steps: Compose, prepared: Sample, key: tuple[int | str, ...]) -> str:
-    """Name what is drawn, where the first random step can tell."""
-    first = steps.random_part.transforms[0]
-    spatial = [name for name, field in prepared.schema.items() if field.is_spatial]
-    if not isinstance(first, Augment) or not spatial:
-        return ""
-    axes, shape = prepared.schema[spatial[0]].axes, prepared[spatial[0]].shape
-    return first.told(rng_for(*key), (shape[axes.index("y")], shape[axes.index("x")]))
 
 
 def _tiles(row: Sequence[Drawn]) -> Iterator[Tile]:

@@ -104,6 +104,9 @@ def test_a_handful_of_points_is_enough(stores, tmp_path, count):
     found = analyze_latents({"ct": stores["ct"]}, tmp_path / "o", options=options)
     assert np.isfinite(found.projected.coordinates).all()
     assert found.projected.notices
+    record = json.loads((tmp_path / "o" / "analysis.json").read_text())
+    assert (record["method"]["name"], record["options"]["method"]) == ("pca", "umap")
+    assert "pca_projection.png" in found.files
 
 
 def test_an_earlier_analysis_stays_unless_told(stores, tmp_path):

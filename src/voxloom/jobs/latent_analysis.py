@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -234,6 +234,8 @@ def _written(
 ) -> tuple[str, ...]:
     by = class_of(points, options.color_by)
     scatter = scatter_of(points, placed, color_by=by, title=options.title, subtitle=options.subtitle)
+    if options.patient and by == class_of(points, options.patient):
+        scatter = replace(scatter, colour_by="patient")
     exams = points.labels(class_of(points, options.patient)) if options.patient else np.array([], str)
     found = Results(points, placed, measured, scatter, exams if options.texts else None)
     facts = options.model_dump(mode="json")

@@ -79,6 +79,11 @@ def test_the_caption_says_how(points):
     assert "after PCA to 3 components (50.0% of the variance)" in told
     assert "fitted on a; b transformed. N = 8." in told
     assert caption(points, placed(points, notices=("Few points.",))).endswith("N = 8. Few points.")
+    notices = "n_neighbors 15 became 8, as 8 points are fitted.", "50 principal components became 7, as 8 ."
+    told = caption(points, placed(points, Umap(), notices=notices))
+    assert told.startswith("UMAP: n_neighbors 8, min_dist 0.1, metric euclidean, after PCA to 7 components")
+    assert "became" not in told
+    assert scatter_of(points, placed(points), color_by="key:^p[0-9]+").colour_by == "key:^p[0-9]+"
     found = scatter_of(points, placed(points), title="T", subtitle="mine")
     assert (found.title, found.subtitle.splitlines()[0]) == ("T", "mine")
     assert scatter_of(points, placed(points)).title == "PCA of x"

@@ -128,8 +128,10 @@ def test_a_handful_is_placed_by_pca(name, n, dims):
     assert np.isfinite(found.coordinates).all()
     np.testing.assert_array_equal(found.coordinates[:, n:], 0)  # there are no more directions
     if name != "pca":
-        assert "placed by PCA" in found.notices[0]
-        assert f"{n} points" in found.notices[0]
+        assert "Placed by PCA" in found.notices[0]
+        assert f"{n} point{'s' * (n > 1)} {'are' if n > 1 else 'is'} fitted" in found.notices[0]
+        assert found.method.name == "pca"
+        assert found.axes[0].startswith("PC 1 (")
     assert (len(found.notices) > 0) == (name != "pca" or n <= dims)
 
 

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import re
+
 from voxloom.analysis.latents.points import Points
 from voxloom.analysis.latents.projection import Projected
 from voxloom.analysis.latents.series import Scatter
 from voxloom.errors import UnknownNameError
+
+_CHANGED = re.compile(r"(?:(\w+) \S+|\S+ (principal components)) became (\S+), as ")
+"""A notice of a setting that became another: a figure says only what was used."""
 
 __all__ = ["caption", "class_of", "is_number", "scatter_of"]
 
@@ -41,7 +46,7 @@ def scatter_of(
         groups=points.groups,
         labels=None if numbers else points.labels(by),
         values=points.attributes[by] if numbers else None,
-        colour_by="label" if by.startswith("key:") else by,
+        colour_by=by,
         axes=projected.axes,
         title=title or f"{projected.method.title} of {_and(_sizes(points))}",
         subtitle=told,
@@ -95,20 +100,28 @@ def caption(points: Points, projected: Projected) -> str:
     'PCA: seed 42, fitted on all groups jointly. N = 6 (ct 3, mr 3).'
     """
     method = projected.method
-    first = {"dims", "components", "seed"}
+    first, used = {"dims", "components", "seed"}, _used(projected.notices)
     settings = [
-        f"{name} {value}" for name, value in method.model_dump(mode="json").items() if name not in first
+        f"{name} {used.get(name, value)}"
+        for name, value in method.model_dump(mode="json").items()
+        if name not in first
     ]
     if method.name != "pca":
-        of = min(method.components, len(points) - 1, points.dim)
+        of = used.get("principal components", min(method.components, points.dim))
         settings.append(f"after PCA to {of} components ({projected.explained:.1%} of the variance)")
     settings.append(f"seed {method.seed}")
     fitted = projected.fitted_on
     told = fitted if fitted.startswith("fitted") else f"fitted on {fitted}"
     sizes = _sizes(points)
     several = f" ({', '.join(f'{name} {count}' for name, count in sizes.items())})" if len(sizes) > 1 else ""
-    notes = "".join(f" {notice}" for notice in projected.notices)
+    notes = "".join(f" {notice}" for notice in projected.notices if not _CHANGED.match(notice))
     return f"{method.title}: {', '.join(settings)}, {told}. N = {len(points)}{several}.{notes}"
+
+
+def _used(notices: tuple[str, ...]) -> dict[str, str]:
+    """Return the settings that were used in the place of others, by name."""
+    found = [match for notice in notices if (match := _CHANGED.match(notice))]
+    return {match[1] or match[2]: match[3] for match in found}
 
 
 def _sizes(points: Points) -> dict[str, int]:

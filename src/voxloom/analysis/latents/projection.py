@@ -10,6 +10,7 @@ from typing import ClassVar, Literal, NamedTuple
 import numpy as np
 from pydantic import Field
 
+from voxloom.amounts import counted
 from voxloom.analysis.latents.kept import Arrays, kept, key_of
 from voxloom.analysis.latents.pca import Float32, Progress, Reduced, Rows, reduced, reduced_key, silent
 from voxloom.analysis.latents.points import Points
@@ -179,7 +180,7 @@ class Projected:
     coordinates
         (N, dims), in the order of the points.
     method
-        How they were placed.
+        How they were placed; `Pca` where there were too few points for the method that was asked for.
     fitted_on
         In words, for a figure: ``all groups jointly``, or ``fitted on A; B transformed``.
     notices
@@ -207,7 +208,8 @@ def project(
     Parameters
     ----------
     points
-        What is placed. A handful is enough: settings that need more are reduced, with a notice.
+        What is placed. A handful is enough: settings that need more are reduced, with a notice, and
+        below 5 fitted points it is `Pca` that places them.
     method
         One of `PROJECTIONS`.
     fit
@@ -240,6 +242,8 @@ def project(
     found = reduced(
         points, wanted, rows=some, seed=method.seed, progress=lambda share, text: tell(0.3 * share, text)
     )
+    if why := _why_not(method, found, len(rows)):
+        method = Pca(dims=method.dims, seed=method.seed, components=method.components)
     task = _Task(method, found, rows, lambda share, text: tell(0.3 + 0.7 * share, text))
     facts = (method.name, _version(method.package), method.model_dump(mode="json"), fit)
     shapes = {"coordinates": (len(points), method.dims), "notices": (None,)}
@@ -250,7 +254,7 @@ def project(
         coordinates=arrays["coordinates"],
         method=method,
         fitted_on=_in_words(points, fit),
-        notices=tuple(arrays["notices"].tolist()),
+        notices=(*why, *arrays["notices"].tolist()),
         explained=sum(method.explained(found)),
         axes=method.axes(found),
     )
@@ -289,8 +293,7 @@ def _placed(task: _Task, key: str) -> Arrays:
     coordinates, method = task.found.coordinates, task.method
     others = np.setdiff1d(np.arange(len(coordinates)), task.rows)
     setting = Setting(coordinates[task.rows], coordinates[others], key, task.progress)
-    why = _why_not(task)
-    placed = first_components(setting, method.dims, why) if why else method.place(setting)
+    placed = method.place(setting)
     together = np.empty((len(coordinates), method.dims), np.float32)
     together[task.rows], together[others] = placed.fitted, placed.others
     return {"coordinates": together, "notices": np.array([*placed.notices, *_fewer(task)], dtype=np.str_)}
@@ -301,14 +304,17 @@ def _fewer(task: _Task) -> tuple[str, ...]:
     count, wanted = task.found.coordinates.shape[1], task.method.wanted
     if count >= wanted or count < len(task.rows) - 1:
         return ()
-    return (f"{wanted} principal components became {count}, as {len(task.rows)} points are fitted.",)
+    return (f"{wanted} principal components became {count}, as {_fitted(len(task.rows))}.",)
 
 
-def _why_not(task: _Task) -> str | None:
-    """Return why a method that builds on neighbours cannot place these points."""
-    count, title = len(task.rows), task.method.title
-    if count < task.method.fewest:
-        return f"placed by PCA: {count} points are fitted, and {title} needs at least {task.method.fewest}."
-    if task.method.fewest and not task.found.explained.any():
-        return f"placed by PCA: the {count} fitted points are equal, so that {title} has nothing to show."
-    return None
+def _fitted(count: int) -> str:
+    return f"{counted(count, 'point')} {'is' if count == 1 else 'are'} fitted"
+
+
+def _why_not(method: Projection, found: Reduced, count: int) -> tuple[str, ...]:
+    """Return why a method that builds on neighbours cannot place these points, or nothing."""
+    if count < method.fewest:
+        return (f"Placed by PCA, as {_fitted(count)}, and {method.title} needs at least {method.fewest}.",)
+    if method.fewest and not found.explained.any():
+        return (f"Placed by PCA, as all {count} fitted points are equal: {method.title} shows nothing.",)
+    return ()

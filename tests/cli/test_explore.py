@@ -1,5 +1,6 @@
 """``voxloom explore`` in a real process: its address, its end, and what it says of mistakes."""
 
+import contextlib
 import http.client
 import runpy
 import signal
@@ -43,7 +44,8 @@ def children(pid):
     """The processes that a process has started, by number; the one that counts semaphores left out."""
     found = []
     for task in Path(f"/proc/{pid}/task").iterdir():
-        found += [int(child) for child in (task / "children").read_text().split()]
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # a thread has ended meanwhile
+            found += [int(child) for child in (task / "children").read_text().split()]
     return [child for child in found if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes()]
 
 

@@ -157,6 +157,8 @@ def _pictures(condition: Array, target: Array | None, mean: Array, deviation: Ar
         high = float(np.nanmax(deviation, initial=0.0))
         found.append(Titled("deviation", png(fitted(coloured(deviation, high), _SIZE))))
         note += f"; deviation from 0 (dark blue) to {high:.4g} (yellow)"
+    else:
+        note += "; this model draws nothing at random, so there is no deviation"
     return Translated(tuple(found), note)
 
 

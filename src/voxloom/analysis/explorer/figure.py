@@ -14,7 +14,8 @@ import numpy as np
 import numpy.typing as npt
 
 from voxloom.analysis.explorer.look import LOOKS, mark_size, scale, style_of
-from voxloom.analysis.latents.palette import marks
+from voxloom.analysis.explorer.marking import Marking, marking_of
+from voxloom.analysis.latents.palette import Mark
 
 __all__ = ["MOST_NAMES", "Colouring", "figure"]
 
@@ -41,17 +42,41 @@ class Colouring:
         (N,) numbers; of names, each point's place in `names`.
     names
         Names of a category; None where the values are numbers.
+    groups, group_codes
+        Names of the groups, and each point's place in them; where colour does not tell the groups, two
+        differ by their filling and more by shape. None for one group.
     """
 
     field: str
     values: Array
     names: Sequence[str] | None = None
+    groups: Sequence[str] = ("",)
+    group_codes: Array | None = None
+
+    @property
+    def is_by_group(self) -> bool:
+        """Whether colour tells the groups."""
+        return self.field == "group" and self.names is not None
+
+    @property
+    def marking(self) -> Marking:
+        """What each name and group looks like."""
+        names = None if self.names is None else tuple(self.names)
+        groups = tuple(self.names or ()) if self.is_by_group else tuple(self.groups)
+        return marking_of(names, groups, is_by_group=self.is_by_group)
+
+    def parted(self, rows: Array) -> list[tuple[str, Array]]:
+        """Return some rows by their groups, all under one where colour tells the groups."""
+        if self.is_by_group or self.group_codes is None:
+            return [("" if self.is_by_group else self.groups[0], rows)]
+        codes = self.group_codes[rows]
+        return [(name, rows[codes == place]) for place, name in enumerate(self.groups)]
 
 
 def figure(
     coordinates: Array, colouring: Colouring, *, rows: Array, theme: str, titles: Sequence[str], key: str
 ) -> dict[str, Any]:
-    """Return the scatter: one trace a name, or one of numbers and one of what has none.
+    """Return the scatter: a trace for each name, or for numbers and for what has none, in each group.
 
     Parameters
     ----------
@@ -77,8 +102,8 @@ def figure(
     [('ct', 2), ('mr', 1)]
     """
     dims = coordinates.shape[1]
-    traces = _named(colouring, rows, theme=theme, dims=dims) if colouring.names is not None else []
-    traces = traces if colouring.names is not None else _numbered(colouring, rows, theme=theme)
+    make = _numbered if colouring.names is None else _named
+    traces = make(colouring, rows, theme=theme, dims=dims)
     for trace in traces:
         chosen = trace.pop("rows")
         trace |= {axis: _packed(coordinates[chosen, i]) for i, axis in enumerate(_AXES[:dims])}
@@ -86,7 +111,7 @@ def figure(
         trace["meta"] = {**trace.get("meta", {}), "count": len(chosen)}
         trace["marker"] = {"size": _size(len(coordinates), dims), "opacity": 0.85, **trace["marker"]}
     layout = _layout(theme, titles, key, ends=_ends(coordinates))
-    layout["meta"]["field"] = colouring.field
+    layout["meta"] |= {"field": colouring.field, "groups": _group_legend(colouring, dims)}
     return {"data": traces, "layout": layout}
 
 
@@ -95,39 +120,65 @@ def _named(by: Colouring, rows: Array, *, theme: str, dims: int) -> list[Trace]:
     names = by.names or ()
     counts = np.bincount(by.values, minlength=len(names))
     own = np.sort(np.argsort(-counts, kind="stable")[:MOST_NAMES])
-    codes = by.values[rows]
+    codes, marking = by.values[rows], by.marking
     traces: list[Trace] = []
     rest = rows[~np.isin(codes, own)]
     if len(names) > len(own):
-        traces.append(_rest(rest, f"{len(names) - len(own)} others", theme))
-    for place, mark in zip(own.tolist(), marks(len(own)), strict=True):
-        style = style_of(mark, theme=theme, dims=dims)
-        traces.append({"name": str(names[place]), "rows": rows[codes == place], "marker": style})
+        traces += _rest(by, rest, f"{len(names) - len(own)} others", theme=theme, dims=dims)
+    for place in own.tolist():
+        name = str(names[place])
+        shown = style_of(marking.names[name], theme=theme, dims=dims)["symbol"]
+        for group, chosen in _some(by.parted(rows[codes == place])):
+            style = style_of(marking.marks[name, group or name], theme=theme, dims=dims)
+            meta = {"symbol": shown, "group": group}
+            traces.append({"name": name, "rows": chosen, "marker": style, "meta": meta})
     return traces
 
 
-def _numbered(by: Colouring, rows: Array, *, theme: str) -> list[Trace]:
-    """Return a trace of the points with a number, coloured by it, over one of those without."""
+def _some(parts: list[tuple[str, Array]]) -> list[tuple[str, Array]]:
+    """Return the parts that hold points, and one that holds none where all are empty."""
+    return [part for part in parts if len(part[1])] or parts[:1]
+
+
+def _numbered(by: Colouring, rows: Array, *, theme: str, dims: int) -> list[Trace]:
+    """Return traces of the points with a number, coloured by it, over those without."""
     finite = by.values[np.isfinite(by.values)]
     low, high = (float(finite.min()), float(finite.max())) if len(finite) else (0.0, 1.0)
     values = by.values[rows]
     known = np.isfinite(values)
     colours = scale(theme)
-    marker = {
-        "color": _packed(values[known].astype(np.float32)),
-        "colorscale": colours,
-        "cmin": low,
-        "cmax": high if high > low else low + 1,
-        "symbol": "circle",
-    }
     meta = {"low": low, "high": high, "colours": [colour for _, colour in colours]}
-    with_number: Trace = {"name": by.field, "rows": rows[known], "marker": marker, "meta": meta}
-    return [_rest(rows[~known], "no value", theme), with_number] if not known.all() else [with_number]
+    ends = {"cmin": low, "cmax": high if high > low else low + 1, "colorscale": colours}
+    without = rows[~known]
+    traces = _rest(by, without, "no value", theme=theme, dims=dims) if len(without) else []
+    for group, chosen in _some(by.parted(rows[known])):
+        symbol = style_of(by.marking.marks["", group], theme=theme, dims=dims)["symbol"]
+        marker = {"color": _packed(by.values[chosen].astype(np.float32)), **ends, "symbol": symbol}
+        told = {**meta, "group": group}
+        traces.append({"name": by.field, "rows": chosen, "marker": marker, "meta": told})
+    return traces
 
 
-def _rest(rows: Array, name: str, theme: str) -> Trace:
-    marker = {"color": LOOKS[theme]["missing"], "symbol": "circle"}
-    return {"name": name, "rows": rows, "marker": marker, "meta": {"rest": True}}
+def _rest(by: Colouring, rows: Array, name: str, *, theme: str, dims: int) -> list[Trace]:
+    """Return grey traces of what has no name of its own, or no value."""
+    traces: list[Trace] = []
+    for group, chosen in _some(by.parted(rows)):
+        mark = by.marking.groups.get(group, Mark(""))
+        marker = {
+            "color": LOOKS[theme]["missing"],
+            "symbol": style_of(mark, theme=theme, dims=dims)["symbol"],
+        }
+        meta = {"rest": True, "symbol": "circle", "group": group}
+        traces.append({"name": name, "rows": chosen, "marker": marker, "meta": meta})
+    return traces
+
+
+def _group_legend(by: Colouring, dims: int) -> list[dict[str, str]]:
+    """Return groups and their symbols, where colour tells something else."""
+    return [
+        {"name": name, "symbol": style_of(mark, theme="light", dims=dims)["symbol"]}
+        for name, mark in by.marking.groups.items()
+    ]
 
 
 def _kind(dims: int) -> Trace:

@@ -117,16 +117,20 @@ class Placing:
         if not shown:
             return no_update, no_update
         projected = self.session.projected(shown["id"])
-        names, values = columns_of(self.session, [colour])[colour]
         kept = kept_points(self.session, filters)
         drawn = figure(
-            projected.coordinates, Colouring(colour, values, names), rows=np.flatnonzero(kept),
+            projected.coordinates, self._colouring(colour), rows=np.flatnonzero(kept),
             theme=theme, titles=projected.axes, key=shown["id"],
         )  # fmt: skip
         labels = {slider.name: slider.label for slider in self.session.methods[shown["method"]]}
         settings = [f"{labels[name].lower()} {value:g}" for name, value in shown["parameters"].items()]
         name = METHOD_NAMES.get(shown["method"], shown["method"])
         return drawn, _status(name, [*settings, projected.fitted_on], kept, projected.notices)
+
+    def _colouring(self, field: str) -> Colouring:
+        names, values = columns_of(self.session, [field])[field]
+        groups, codes = columns_of(self.session, ["group"])["group"]
+        return Colouring(field, values, names, groups or (), codes)
 
 
 def _status(

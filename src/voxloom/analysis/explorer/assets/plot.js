@@ -231,10 +231,24 @@
     return `<svg viewBox="0 0 12 12" width="12" height="12" aria-hidden="true" ${style}>${shape}</svg>`;
   }
 
+  /* One entry a name, whatever its groups; how these differ is told below. */
   function drawLegend() {
     const box = document.getElementById("legend");
     const traces = plot.figure.data.filter((trace) => trace.customdata);
-    box.replaceChildren(...traces.map((trace) => (trace.meta.colours ? ramp(trace) : entry(trace))));
+    const names = [...new Set(traces.map((trace) => trace.name))];
+    const parts = names.map((name) => traces.filter((trace) => trace.name === name));
+    box.replaceChildren(...parts.map((part) => (part[0].meta.colours ? ramp(part[0]) : entry(part))), ...shapes());
+  }
+
+  function shapes() {
+    const { groups, ink } = plot.figure.layout.meta;
+    return (groups || []).map(({ name, symbol }) => {
+      const line = document.createElement("div");
+      line.className = "entry shape";
+      line.innerHTML = `${glyph({ symbol, color: ink })}<span class="name"></span>`;
+      line.lastChild.textContent = line.title = name;
+      return line;
+    });
   }
 
   function ramp(trace) {
@@ -250,13 +264,16 @@
     return box;
   }
 
-  function entry(trace) {
+  function entry(part) {
+    const [trace] = part;
+    const count = part.reduce((sum, each) => sum + each.meta.count, 0);
     const button = document.createElement("button");
     button.type = "button";
     button.className = "entry";
-    button.innerHTML = `${glyph(trace.marker)}<span class="name"></span><span class="many"></span>`;
+    button.innerHTML = `${glyph({ ...trace.marker, symbol: trace.meta.symbol })}<span class="name"></span><span class="many"></span>`;
     button.querySelector(".name").textContent = trace.name;
-    button.querySelector(".many").textContent = trace.meta.count.toLocaleString("en");
+    button.querySelector(".many").textContent = count.toLocaleString("en");
+    button.dataset.name = trace.name;
     button.setAttribute("aria-pressed", String(trace.visible !== false));
     button.title = `${trace.name}: click to hide or show, double click to show it alone`;
     button.onclick = (event) => toggle(trace.name, event.detail > 1);
@@ -277,9 +294,8 @@
     const all = plot.figure.data.map((trace) => trace.visible !== false);
     window.Plotly.restyle(element(), { visible: all });
     save();
-    [...document.getElementById("legend").children].forEach((child, i) => {
-      if (child.className === "entry") child.setAttribute("aria-pressed", String(plot.figure.data[i].visible !== false));
-    });
+    for (const child of document.querySelectorAll("#legend button"))
+      child.setAttribute("aria-pressed", String(!gone.has(child.dataset.name)));
   }
 
   /* Tools and keys. */

@@ -140,7 +140,7 @@
       const value = trace.meta.colours ? Number(trace.marker.color[point.pointNumber].toPrecision(5)) : trace.name;
       const field = window.voxloomPlot.figure.layout.meta.field;
       tip.replaceChildren(picture(row), line(keys ? keys[row] : "", "key"), line(`${field}: ${value}`, "faint"));
-      if (trace.meta.group) tip.append(line(trace.meta.group, "faint group"));
+      if (window.voxloomPlot.figure.layout.meta.groups.length) tip.append(line(trace.meta.group, "faint group"));
       tip.hidden = false;
       tip.dataset.row = String(row);
       place(tip, event);

@@ -1,3 +1,5 @@
+import tracemalloc
+
 import numpy as np
 import pytest
 
@@ -60,3 +62,21 @@ def test_each_id_has_its_colour_whatever_the_type(dtype):
     assert [tuple(c) for c in coloured(ids)[0].tolist()] == [colour_of_id(i) for i in (0, 1, 200)]
     assert len({colour_of_id(i) for i in range(200)}) == 200
     assert over(np.zeros((1, 3, 3), np.uint8), ids).any()
+
+
+def test_a_large_plane_is_drawn_small_and_without_gigabytes():
+    side = 4096
+    large = (np.indices((side, side)).sum(0) * 7).astype(np.uint16)
+    ids = np.zeros((side, side), np.uint8)
+    ids[: side // 2] = 1
+    made = sample([IMAGE, MASK], image=large[..., None], mask=ids)
+    tracemalloc.start()
+    image, mask = (picture for _, picture, _ in pictures_of(made, ["image", "mask"]))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 6 * large.nbytes  # 0.6 GB and growing with the plane where the whole plane was drawn
+    assert image.shape == mask.shape == (1365, 1365, 3)
+    assert image[0, 0, 0] == 0
+    assert image[-1, -1, 0] == 255
+    assert (mask[0, 600] != image[0, 600]).any()
+    assert (mask[-1] == image[-1]).all()

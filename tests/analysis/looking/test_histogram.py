@@ -48,3 +48,8 @@ def test_nothing_to_count():
     assert histogram_of("x", {"": []}) is None
     assert histogram_of("x", {"": seen(np.full((2, 2), np.nan))}) is None
     assert histogram_of("x", {"": seen(np.full((2, 2), 7))}) is not None
+
+
+def test_bars_are_one_outline():
+    text = as_svg(histogram_of("x", {"": seen(np.arange(256, dtype="uint8").reshape(16, 16))}))
+    assert text.count("M") == text.count('z"') == 1  # of several shapes the seams would be seen

@@ -11,7 +11,8 @@ import numpy.typing as npt
 
 from voxloom.analysis.latents.palette import OKABE_ITO
 from voxloom.analysis.looking.planes import plane_of
-from voxloom.panels import Window, shaded, window_of
+from voxloom.analysis.looking.reducing import drawn_window, reduced, reduced_ids
+from voxloom.panels import Window, shaded
 from voxloom.sample import Array, Field, Sample, Schema
 
 __all__ = ["Picture", "colour_of_id", "coloured", "is_labels", "named_ids", "over", "pictures_of"]
@@ -91,7 +92,7 @@ def pictures_of(
 
     8-bit images are drawn as they are, unless they hold a few small numbers alone, others between their
     0.5 and 99.5 percentiles; a mask lies over the first image of its size, or stands alone on black. Of a
-    latent each channel is drawn, up to 4.
+    latent each channel is drawn, up to 4. Planes of 2560 pixels and more are drawn smaller.
 
     Parameters
     ----------
@@ -114,7 +115,7 @@ def pictures_of(
         if field.kind != "mask":
             window = (windows or {}).get(name)
             drawn += [(title, picture, False) for title, picture in _image(sample[name], field, window)]
-            grounds.setdefault(drawn[-1][1].shape[:2], drawn[-1][1])
+            grounds.setdefault(plane_of(sample[name], field).shape[:2], drawn[-1][1])
     for name in names:
         field = sample.schema[name]
         if field.kind == "mask":
@@ -156,7 +157,7 @@ def _image(array: Array, field: Field, window: Window | None) -> list[tuple[str,
 
 def _shaded(plane: Array, window: Window | None = None) -> Picture:
     window = window or _window(plane)
-    return np.asarray(shaded(plane, window), np.uint8)
+    return np.asarray(shaded(reduced(plane), window), np.uint8)
 
 
 def _mask(array: Array, field: Field, grounds: Mapping[Any, Picture]) -> Picture:
@@ -167,12 +168,12 @@ def _mask(array: Array, field: Field, grounds: Mapping[Any, Picture]) -> Picture
         plane = plane[..., 0]
     if not is_labels(plane, field):
         return _shaded(plane)
-    ground = grounds.get(plane.shape)
-    return coloured(plane) if ground is None else over(ground, plane)
+    ground, ids = grounds.get(plane.shape), reduced_ids(plane)
+    return coloured(ids) if ground is None else over(ground, ids)
 
 
 def _window(plane: Array) -> Window:
     """Return 0 to 255 for 8 bits, but what is there for a few small numbers: labels would be black."""
     if plane.dtype != np.uint8 or 0 < plane.max() - plane.min() < _SMALL:
-        return window_of(plane, low=0, high=100) if plane.dtype == np.uint8 else window_of(plane)
+        return drawn_window(plane, low=0, high=100) if plane.dtype == np.uint8 else drawn_window(plane)
     return 0.0, 255.0

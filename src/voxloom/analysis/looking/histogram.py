@@ -22,7 +22,7 @@ _WIDTH, _HEIGHT = 300, 84  # pixels of a drawing
 _GROUND, _WELL, _BAR, _TEXT, _FAINT = (
     (24, 24, 27), (36, 36, 40), (86, 180, 233), (236, 236, 240), (161, 161, 170)
 )  # fmt: skip
-_LINE, _SIZE = 15, 11
+_LINE, _SIZE = 18, 13
 _TAIL = 0.1  # percent left out at each end
 
 
@@ -147,13 +147,10 @@ def _heights(histogram: Histogram) -> dict[str, npt.NDArray[np.float64]]:
 
 
 def _bars(heights: npt.NDArray[np.float64], top: float) -> Markup:
+    """Return the bars as one outline: bars of their own would have hairlines between them."""
     step = _WIDTH / len(heights)
-    path = "".join(
-        f"M{i * step:.1f} {_HEIGHT}v-{height / top * (_HEIGHT - 4):.1f}h{step:.2f}V{_HEIGHT}z"
-        for i, height in enumerate(heights)
-        if height > 0
-    )
-    return element("path", d=path, class_="bars")
+    path = "".join(f"V{_HEIGHT - height / top * (_HEIGHT - 4):.1f}h{step:.3f}" for height in heights)
+    return element("path", d=f"M0 {_HEIGHT}{path}V{_HEIGHT}z", class_="bars")
 
 
 def _line(heights: npt.NDArray[np.float64], top: float, number: int) -> Markup:

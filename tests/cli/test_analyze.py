@@ -1,6 +1,7 @@
 """``voxloom analyze``: what it prints and writes, and what it refuses."""
 
 import json
+import subprocess
 import sys
 
 import numpy as np
@@ -26,6 +27,14 @@ class Latents(Source):
     def read(self, index):
         latent = np.random.default_rng(index).normal(size=(2, 2, 2)).astype("f4") + self.shift
         return Sample(self.keys[index], self.schema, {"image_mu": latent})
+
+
+class LatentsOfFiles(Latents):
+    """Latents with keys as those of a folder."""
+
+    @property
+    def keys(self):
+        return [f"{key}.tif" for key in super().keys]
 
 
 @pytest.fixture(scope="module")
@@ -65,14 +74,14 @@ def test_groups_have_the_names_that_they_are_given(call, stores, tmp_path):
         (("nowhere",), "nowhere: no such store"),
         (("--group", "a"), "expected NAME=STORE"),
         (("--images", "a=b"), "name a VAE with --checkpoint"),
-        (("--images", "a=b", "--checkpoint", "gone.pt"), "checkpoint gone.pt does not exist"),
+        (("--images", "a=b", "--checkpoint", "gone.pt"), "b: no such file or folder"),
         (("CT", "--formats", "pdf"), "pdf: expected some of png, svg, html"),
         (("CT", "--color-by", "sex"), "no attribute 'sex'. Known: group"),
         (("CT", "--color-by", "key:"), "finds nothing"),
         (("CT", "--color-by", "key:("), "Expected a regular expression"),
         (("CT", "--method", "pca", "--perplexity", "3"), "no such setting"),
         (("CT", "--dims", "4"), "4 is not in the range 2<=x<=3"),
-        (("CT", "--checkpoint", "vae"), "--checkpoint encodes --images"),
+        (("CT", "--checkpoint", "vae"), "--checkpoint goes with --images"),
     ],
 )
 def test_what_cannot_be_meant(call, stores, tmp_path, words, text, monkeypatch):
@@ -115,6 +124,43 @@ def test_the_distance_of_two_keys(call, stores):
     assert "Did you mean" in call("analyze", "distances", *stores, "--keys", "p0_s00", "p0_s0").err
 
 
+def test_keys_of_folders_are_named_without_the_ending_of_their_files(call, tmp_path):
+    convert(LatentsOfFiles(0.0), tmp_path / "store", format="memmap")
+    keys = ("--keys", "p0_s00", "p0_s01.tif")
+    assert call("analyze", "distances", tmp_path / "store", *keys).out.startswith("p0_s00  p0_s01.tif  ")
+    given = (*QUICK, "--patient", "key:_s0?([0-9]+)$", "--color-by", "key:_s0?([0-9]+)$")
+    done = call("analyze", "static", tmp_path / "store", "-o", tmp_path / "o", *given)
+    assert done.code == 0, done.err
+    assert "patient,19,1," in (tmp_path / "o" / "legend.csv").read_text()
+
+
+@pytest.mark.parametrize("words", [["static", "gone", "-o", "o"], ["static", ".", "--train", "gone", "-o", "o"],
+                                   ["distances", "--images", "a=gone", "--checkpoint", "."]])  # fmt: skip
+def test_a_wrong_path_is_told_before_torch_is_loaded(words, tmp_path):
+    script = (
+        "import sys; from voxloom.cli import cli\n"
+        "try: cli.main(sys.argv[1:], standalone_mode=False)\n"
+        "except Exception as error: print(type(error).__name__, 'torch' in sys.modules)"
+    )
+    line = [sys.executable, "-c", script, "analyze", *words]
+    done = subprocess.run(line, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout == "MissingDataError False\n"
+
+
 def test_help_is_fast_and_says_what_there_is(call):
     assert "distances" in call("analyze", "--help").out
     assert "--color-by" in call("analyze", "static", "--help").out
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        (["--group", "a={0}", "--group", "a={1}"], "'a' is named twice"),
+        (["{0}", "--device", "cpu"], "--device goes with --images"),
+        (["{0}", "--patch-size", "8", "8"], "--patch-size goes with --images"),
+        (["{0}", "--formats", ""], "expected some of png"),
+    ],
+)
+def test_nothing_is_dropped_or_ignored_in_silence(call, stores, tmp_path, more, said):
+    done = call("analyze", "static", *(each.format(*stores) for each in more), "-o", tmp_path / "o")
+    assert (done.code, said in done.err) == (2, True), done.err

@@ -111,7 +111,7 @@ def test_a_split_of_folders_and_another_path(call, pets, tmp_path):
     done = call("inspect", tmp_path / "split", "--preview", tmp_path / "p.png")
     assert done.code == 0, done.err
     assert "train\n=====" in done.out
-    assert "Between the parts: nothing was found." in done.out
+    assert "Between the parts: nothing was found; compared were all 2 and all 2 images of image." in done.out
     found = json.loads(call("inspect", pets / "hund", "--against", pets / "hund", "--json").out)
     assert list(found["parts"]) == ["hund", "hund (against)"]
     assert [each["name"] for each in found["warnings"]] == ["leak"]

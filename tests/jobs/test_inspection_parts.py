@@ -4,8 +4,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from voxloom.analysis.looking.alike import Likeness
 from voxloom.errors import PairingError
+from voxloom.jobs import inspection_alike
 from voxloom.jobs.inspection import inspect, look
+from voxloom.jobs.inspection_alike import compared_text
 from voxloom.jobs.inspection_page import draw_sheet, histograms, write_inspection
 from voxloom.jobs.inspection_parts import check_split, is_run, look_at, parts_of
 from voxloom.jobs.inspection_run import parts_of_run
@@ -152,3 +155,52 @@ def test_a_page_of_masks_has_a_legend_and_their_pixels(tmp_path):
     assert 'class="legend"' in page
     assert "mask (pixels)" in page
     assert "partners of image and mask match" in page
+
+
+def test_parts_without_a_common_field_are_not_called_clear(tmp_path):
+    for part in ("a", "b"):
+        write(tmp_path / part / "x", map(str, range(6)))
+        write(tmp_path / part / "y", map(str, range(6)), bright=0.5)
+    named = SourceOptions(images={"t": tmp_path / "a" / "x", "c": tmp_path / "a" / "y"})
+    looked = look_at(parts_of(None, named, against=tmp_path / "b" / "x"))
+    assert names(check_split(looked)) == ["not compared"]
+    assert compared_text(looked) == ""
+    one = SourceOptions(images={"t": tmp_path / "a" / "x"})
+    looked = look_at(parts_of(None, one, against=tmp_path / "b" / "x"), number=4)
+    assert names(check_split(looked)) == ["leak"]
+    assert compared_text(looked) == "compared were 4 of 6 and 4 of 6 images of t / image (--all compares all)"
+
+
+def test_each_field_that_parts_share_is_compared(tmp_path):
+    for part, first in (("train", 0), ("test", 50)):
+        write(tmp_path / part / "condition", map(str, range(first, first + 6)))
+    for part in ("train", "test"):
+        (tmp_path / part / "target").mkdir()
+        for i, file in enumerate(sorted((tmp_path / part / "condition").iterdir())):
+            Image.fromarray(scene(200 + i)[0]).save(tmp_path / part / "target" / file.name)
+    looked = {
+        part: look(paired_folders({side: tmp_path / part / side for side in ("condition", "target")}))
+        for part in ("train", "test")
+    }
+    assert [(each.name, each.field) for each in check_split(looked) if each.name == "leak"] == [
+        ("leak", "target")
+    ]
+
+
+def test_what_was_not_confirmed_is_told(tmp_path, monkeypatch):
+    monkeypatch.setattr(inspection_alike, "_CONFIRMED", 2)
+    for part in ("train", "test"):
+        write(tmp_path / part, map(str, range(5)))
+    (leak,) = check_split(look_at(parts_of(tmp_path)))
+    assert leak.what.startswith("at least 2 pairs across the split")
+    assert "more candidates were not read again" in leak.what
+
+
+def test_one_neighbour_among_many_is_a_note(tmp_path):
+    alike = [(0, 300, Likeness(whole=0.99, fine=0.85))]
+    labels, parts = [str(i) for i in range(500)], [0] * 300 + [1] * 200
+    (note,) = inspection_alike._told_across(labels, alike, parts)
+    assert (note.severity, "1 pair across the split is nearly" in note.what) == ("note", True)
+    alike = [(0, 300, Likeness(whole=1, fine=1))]
+    (leak,) = inspection_alike._told_across(labels, alike, parts)
+    assert leak.severity == "warning"

@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import click
+from click.core import ParameterSource
 
+from voxloom.cli.naming import named_paths
 from voxloom.cli.wording import WordedCommand, is_quiet
 
 __all__ = ["command"]
@@ -23,7 +25,7 @@ _GROUPS = [
         "--group", "groups", multiple=True, metavar="NAME=STORE",
         help="A group by a name of its own; repeatable. Without: the store's folder.",
     ),
-    click.option("--field", help="Field of vectors in the stores.  [default: the posterior means, *_mu]"),
+    click.option("--field", help="Which field of the stores is drawn.  [default: posterior means, *_mu]"),
     click.option(
         "--images", multiple=True, metavar="NAME=FOLDER",
         help="A group of images that are encoded first, with --checkpoint; repeatable.",
@@ -37,17 +39,26 @@ _GROUPS = [
         "--patch-size", nargs=2, type=_POSITIVE, metavar="H W",
         help="Size that --images are brought to.  [default: that of the training]",
     ),
-    click.option("--batch-size", type=_POSITIVE, default=8, show_default=True, help="Of --images, at once."),
+    click.option(
+        "--batch-size", type=_POSITIVE, default=8, show_default=True, help="How many --images at once."
+    ),
+    click.option(
+        "--color", type=click.Choice(["error", "luma"]),
+        help="Colour among --images: an error, or their brightness (luma).  [default: as in the training]",
+    ),
     click.option("--device", help="For --images: cpu or cuda:1.  [default: a GPU if there is one]"),
-    click.option("--max-images", type=_POSITIVE, help="Most points of a group, its first.  [default: all]"),
+    click.option("--max-images", type=_POSITIVE, help="Only the first points of each group.  [default: all]"),
 ]  # fmt: skip
 
 _METHOD = [
     click.option(
-        "--method", type=click.Choice(["pca", "umap", "tsne"]), default="umap", show_default=True
+        "--method", type=click.Choice(["pca", "umap", "tsne"]), default="umap", show_default=True,
+        help="How points are placed: along the axes of most variance (pca), or so that near ones stay near "
+        "(umap, tsne).",
     ),
     click.option(
-        "--dims", type=click.IntRange(2, 3), default=2, show_default=True, help="Of the figure: 2 or 3."
+        "--dims", type=click.IntRange(2, 3), default=2, show_default=True,
+        help="Draw a plane (2) or a space (3).",
     ),
     click.option(
         "--fit", default="joint", show_default=True, metavar="joint|GROUP",
@@ -67,7 +78,7 @@ _FIGURE = [
     ),
     click.option(
         "--patient", metavar="key:REGEX",
-        help="What tells whose a point is: patients are compared across groups.",
+        help="Finds the patient in a point's key: patients are then compared across groups.",
     ),
     click.option("--train", type=_PATH, metavar="STORE", help="Latents that a generator learned from."),
     click.option("--title", default="", help="Of the figure.  [default: the method and the groups]"),
@@ -83,7 +94,7 @@ _FIGURE = [
     ),
 ]  # fmt: skip
 
-_OF_IMAGES = ("checkpoint", "config_file", "patch_size", "batch_size", "device")
+_OF_IMAGES = ("checkpoint", "config_file", "patch_size", "batch_size", "device", "color")
 _KINDS = ("png", "svg", "html")
 
 
@@ -119,7 +130,8 @@ def static(output: Path, train: Path | None, formats: str, **given: Any) -> None
         --fit real --train train_latents --patient 'key:^(p[0-9]+)'
     """
     kinds = _kinds(formats)
-    sources = _sources(given)
+    sources = _sources(given, train)
+    from voxloom.amounts import counted
     from voxloom.jobs.latent_analysis import AnalyzeOptions, analyze_latents
     from voxloom.jobs.latent_stores import open_latents
 
@@ -130,7 +142,7 @@ def static(output: Path, train: Path | None, formats: str, **given: Any) -> None
     if is_quiet():
         return
     click.echo(found.statistics.table())
-    click.echo(f"\n{len(found.points)} points, {found.projected.method.title}: {output}")
+    click.echo(f"\n{counted(len(found.points), 'point')}, {found.projected.method.title}: {output}")
     for name in found.files:
         click.echo(f"  {name}")
 
@@ -143,9 +155,9 @@ def static(output: Path, train: Path | None, formats: str, **given: Any) -> None
 )  # fmt: skip
 @click.option(
     "--max-points", type=click.IntRange(min=4), default=4000, show_default=True,
-    help="Most points that are compared each with each; of more, this many are drawn.",
+    help="Compare at most so many points, each with each other; of more, a random sample.",
 )  # fmt: skip
-@click.option("--seed", type=int, default=42, show_default=True, help="Of what is drawn.")
+@click.option("--seed", type=int, default=42, show_default=True, help="Of the random sample and the test.")
 @click.option(
     "-o", "--output", type=_PATH, metavar="DIR", help="Also write nearest.csv and distances.json here."
 )
@@ -190,26 +202,43 @@ def distances(
         click.echo(f"{output / 'nearest.csv'} and {output / 'distances.json'}")
 
 
-def _sources(given: dict[str, Any]) -> dict[str, Any]:
+def _sources(given: dict[str, Any], train: Path | None = None) -> dict[str, Any]:
     """Take what names the groups out of `given`, and open all of them."""
-    stores = dict(_named(each, "--group", "NAME=STORE") for each in given.pop("groups"))
-    folders = dict(_named(each, "--images", "NAME=FOLDER") for each in given.pop("images"))
+    stores = named_paths(given.pop("groups"), "--group", "NAME=STORE")
+    folders = named_paths(given.pop("images"), "--images")
     latents = given.pop("latents")
-    how = {
-        name: given.pop(name) for name in ("checkpoint", "config_file", "patch_size", "batch_size", "device")
-    }
+    how = {name: given.pop(name) for name in _OF_IMAGES}
     if not (latents or stores or folders):
         raise click.UsageError("expected stores of latents, as voxloom encode writes them.")
     if folders and not how["checkpoint"]:
         raise click.UsageError("--images are encoded first: name a VAE with --checkpoint.")
-    if how["checkpoint"] and not folders:
-        raise click.UsageError("--checkpoint encodes --images NAME=FOLDER: name one.")
+    idle = [name for name in _OF_IMAGES if _is_given(name)]
+    if idle and not folders:
+        raise click.UsageError(f"--{idle[0].replace('_', '-')} goes with --images NAME=FOLDER: name one.")
+    _require([*latents, *stores.values(), *([train] if train else [])], folders, how["checkpoint"])
     from voxloom.jobs.latent_stores import named_stores, open_latents
 
     found = open_latents(named_stores(latents, stores))
     if both := found.keys() & folders.keys():
         raise click.UsageError(f"{min(both)!r} names two groups; expected different names.")
     return found | (_encoded(folders, how, given["max_images"]) if folders else {})
+
+
+def _is_given(name: str) -> bool:
+    source = click.get_current_context().get_parameter_source(name)
+    return source not in (None, ParameterSource.DEFAULT, ParameterSource.DEFAULT_MAP)
+
+
+def _require(stores: Iterable[Path], folders: dict[str, Path], checkpoint: str | None) -> None:
+    """Tell a wrong path before what computes is loaded, which takes seconds."""
+    from voxloom.jobs.reading import require_checkpoint, require_source, require_store
+
+    for store in stores:
+        require_store(store)
+    for folder in folders.values():
+        require_source(folder)
+    if checkpoint is not None:
+        require_checkpoint(checkpoint)
 
 
 def _encoded(folders: dict[str, Path], how: dict[str, Any], most: int | None) -> dict[str, Any]:
@@ -230,6 +259,7 @@ def _encoded(folders: dict[str, Path], how: dict[str, Any], most: int | None) ->
                     max_images=most,
                     batch_size=how["batch_size"],
                     device=how["device"],
+                    color=how["color"],
                 ),
                 progress=progress,
             )
@@ -239,15 +269,10 @@ def _encoded(folders: dict[str, Path], how: dict[str, Any], most: int | None) ->
             progress.close()
 
 
-def _named(text: str, option: str, expected: str) -> tuple[str, Path]:
-    name, equals, path = text.partition("=")
-    if not (name and equals and path):
-        raise click.BadParameter(f"{text!r}: expected {expected}.", param_hint=option)
-    return name, Path(path)
-
-
 def _kinds(formats: str) -> tuple[str, ...]:
     found = tuple(dict.fromkeys(word.strip().lower() for word in formats.split(",") if word.strip()))
+    if not found:
+        raise click.BadParameter(f"expected some of {', '.join(_KINDS)}.", param_hint="--formats")
     if wrong := [kind for kind in found if kind not in _KINDS]:
         raise click.BadParameter(
             f"{', '.join(wrong)}: expected some of {', '.join(_KINDS)}, with commas between.",

@@ -148,14 +148,15 @@ def _bar(*, quiet: bool) -> Any:
 
 
 def _as_text(looked: dict[str, Any], across: Any) -> str:
+    from voxloom.jobs.inspection_alike import compared_text
     from voxloom.jobs.listing import listing, warnings_listed
 
     told = [f"{name}\n{'=' * len(name)}\n{listing(each.found)}" if name else listing(each.found)
             for name, each in looked.items()]  # fmt: skip
-    if across:
-        told.append("\n".join(["Between the parts", *warnings_listed(across)]))
-    elif len(looked) > 1:
-        told.append("Between the parts: nothing was found.")
+    if len(looked) > 1:
+        compared = compared_text(looked)
+        said = ": " + (compared if across else f"nothing was found; {compared}") + "." if compared else ""
+        told.append("\n".join([f"Between the parts{said}", *warnings_listed(across)]))
     return "\n\n".join(told)
 
 

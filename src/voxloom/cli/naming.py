@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import click
 
-__all__ = ["LAYOUTS", "layout_option", "naming_options", "take_naming"]
+__all__ = ["LAYOUTS", "layout_option", "named_paths", "naming_options", "take_naming"]
 
 LAYOUTS = ("auto", "classes", "flat", "pairs", "table", "tar", "older", "store", "volume")
 
@@ -57,7 +57,7 @@ def naming_options(what: str) -> Callable[[_Command], _Command]:
 
 def take_naming(given: dict[str, Any], what: str) -> dict[str, Any]:
     """Take the naming options out of `given`, and return them as those of `SourceOptions`."""
-    folders = {name: _folders(given.pop(name), f"--{name}") for name in ("image", "mask")}
+    folders = {name: named_paths(given.pop(name), f"--{name}") for name in ("image", "mask")}
     columns = {name: given.pop(name) for name in ("images", "masks")}
     if both := folders["image"].keys() & folders["mask"].keys():
         raise click.UsageError(f"{min(both)!r} is named as an image and as a mask; expected two names.")
@@ -82,12 +82,13 @@ def take_naming(given: dict[str, Any], what: str) -> dict[str, Any]:
     }
 
 
-def _folders(words: Iterable[str], option: str) -> dict[str, Path]:
+def named_paths(words: Iterable[str], option: str, expected: str = "NAME=FOLDER") -> dict[str, Path]:
+    """Return paths by their names; refuse a name that is given twice."""
     folders: dict[str, Path] = {}
     for word in words:
         name, equals, folder = word.partition("=")
         if not (name and equals and folder):
-            raise click.BadParameter(f"{word!r}: expected NAME=FOLDER.", param_hint=option)
+            raise click.BadParameter(f"{word!r}: expected {expected}.", param_hint=option)
         if name in folders:
             raise click.BadParameter(f"{name!r} is named twice.", param_hint=option)
         folders[name] = Path(folder)

@@ -16,13 +16,14 @@ from voxloom.analysis.looking.partners import Correspondence
 from voxloom.analysis.looking.seen import Seen
 from voxloom.analysis.looking.sheet import evenly_spread
 from voxloom.analysis.looking.spacing import check_files, check_schemas, tiff_spacing
-from voxloom.analysis.looking.values import check_fields, check_values
+from voxloom.analysis.looking.values import check_fields, check_sizes, check_values
 from voxloom.component import Component
 from voxloom.errors import ConfigError, DataError
 from voxloom.formats import Manifest
 from voxloom.formats.encoding import cell_array, header
 from voxloom.formats.store import Store
-from voxloom.jobs.inspection_pairs import check_alike, correspondences
+from voxloom.jobs.inspection_alike import check_alike
+from voxloom.jobs.inspection_pairs import correspondences
 from voxloom.sample import Array, Cell, Field
 from voxloom.source import Source
 from voxloom.sources import FieldStatistics
@@ -228,6 +229,7 @@ def _inspection(
 def _of_pixels(looked: Looked) -> Iterator[Finding]:
     """Tell what is odd about images and masks, one field after the other, and between them."""
     schema = looked.source.schema
+    yield from check_sizes(schema, looked.seen)
     for name, seen in looked.seen.items():
         yield from check_values(schema[name], seen)
     yield from check_fields({n: seen for n, seen in looked.seen.items() if schema[n].kind == "image"})

@@ -1,32 +1,25 @@
-"""What needs several images of a source at once: partners that belong together, and near-duplicates."""
+"""Whether the partners of pairs belong together, and lie on each other."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from voxloom.amounts import counted
 from voxloom.analysis.looking.aligned import misalignment
-from voxloom.analysis.looking.alike import Likeness, candidates, compared
-from voxloom.analysis.looking.finding import KEYS, Finding, found
+from voxloom.analysis.looking.finding import Finding, found
 from voxloom.analysis.looking.partners import LEAST, Correspondence, correspondence, shape_of_labels
-from voxloom.analysis.looking.planes import Plane, grey_plane, plane_of, resized
+from voxloom.analysis.looking.planes import Plane, grey_plane, plane_of
 from voxloom.analysis.looking.sheet import evenly_spread
 from voxloom.errors import DataError, SchemaError
 from voxloom.sample import Array, Field, Schema
 from voxloom.source import Source
 
-if TYPE_CHECKING:
-    from voxloom.jobs.inspection import Looked
-
-__all__ = ["Pairs", "check_alike", "correspondences"]
+__all__ = ["Pairs", "correspondences"]
 
 _PAIRS = 64  # that are compared with each other
 _RUN = 4  # neighbours among them
 _SIDES = 3  # fields that are compared with the first
-_SIDE = 96  # pixels that near-duplicates are compared at, of images twice as large that are kept
-_IMAGES = 2000  # that are read again to confirm
 
 
 @dataclass(frozen=True)
@@ -128,80 +121,3 @@ def _shape(array: Array, field: Field) -> Plane:
     grey = grey_plane(array, field)
     assert grey is not None
     return grey
-
-
-def check_alike(parts: Mapping[str, Looked]) -> list[Finding]:
-    """Return near-duplicates within a source, or, of several parts, those across them.
-
-    Parameters
-    ----------
-    parts
-        What was looked at; of one part, all pairs are looked for.
-    """
-    shared = [set(looked.seen) for looked in parts.values()]
-    names = [
-        name
-        for name, field in next(iter(parts.values())).source.schema.items()
-        if field.kind == "image" and all(name in each for each in shared)
-    ]
-    return [each for name in names[:1] for each in _alike(name, parts)]
-
-
-def _alike(name: str, parts: Mapping[str, Looked]) -> Iterator[Finding]:
-    rows = [
-        (part, each.key, each.print)
-        for part, looked in parts.items()
-        for each in looked.seen[name]
-        if each.print is not None
-    ]
-    numbers = {part: i for i, part in enumerate(parts)}
-    across = [numbers[part] for part, _, _ in rows] if len(parts) > 1 else None
-    pairs = candidates([print_ for _, _, print_ in rows if print_ is not None], across)
-    known: dict[int, Plane] = {}
-    alike: list[tuple[int, int, Likeness]] = []
-    for i, j in pairs.tolist():
-        if len(known) > _IMAGES and not {i, j} <= known.keys():
-            continue
-        for row in {i, j} - known.keys():
-            part, key, _ = rows[row]
-            known[row] = _again(parts[part], name, key)
-        likeness = compared(known[i], known[j], side=_SIDE)
-        if likeness.is_near:
-            alike.append((i, j, likeness))
-    told = _told_across if across is not None else _told_within
-    labels = [f"{part}: {key}" if part else key for part, key, _ in rows]
-    yield from (each.model_copy(update={"field": name}) for each in told(labels, alike))
-
-
-def _again(looked: Looked, name: str, key: str) -> Plane:
-    """Read an image once more, and return it small."""
-    source = looked.source.select(name)
-    plane = grey_plane(source[looked.places[key]][name], source.schema[name])
-    assert plane is not None
-    return resized(plane, (min(2 * _SIDE, plane.shape[0]), min(2 * _SIDE, plane.shape[1])))
-
-
-def _told_across(labels: Sequence[str], alike: Sequence[tuple[int, int, Likeness]]) -> Iterator[Finding]:
-    if alike:
-        copies = sum(likeness.is_copy for _, _, likeness in alike)
-        what = f"{counted(len(alike), 'pair')} across the split are nearly the same, {copies} of them copies"
-        yield found("leak", what, _named(labels, alike), number=len(alike), numbers={"copies": copies})
-
-
-def _told_within(labels: Sequence[str], alike: Sequence[tuple[int, int, Likeness]]) -> Iterator[Finding]:
-    copies = [each for each in alike if each[2].is_copy]
-    near = [each for each in alike if not each[2].is_copy]
-    if copies:
-        images = len({i for pair in copies for i in pair[:2]})
-        what = f"{images} images are copies of each other"
-        yield found(
-            "duplicates", what, _named(labels, copies), number=len(copies), numbers={"images": images}
-        )
-    if near:
-        what = f"{counted(len(near), 'pair')} of images are nearly the same"
-        yield found("alike", what, _named(labels, near), number=len(near))
-
-
-def _named(labels: Sequence[str], alike: Sequence[tuple[int, int, Likeness]]) -> list[str]:
-    best = sorted(alike, key=lambda each: -each[2].whole)[:KEYS]
-    return [f"{labels[i]} = {labels[j]}" for i, j, _ in best]

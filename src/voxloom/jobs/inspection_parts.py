@@ -12,7 +12,7 @@ from voxloom.analysis.looking.spacing import check_schemas
 from voxloom.analysis.looking.values import check_parts
 from voxloom.errors import PairingError
 from voxloom.jobs.inspection import Looked, Progress, look
-from voxloom.jobs.inspection_pairs import check_alike
+from voxloom.jobs.inspection_alike import check_alike
 from voxloom.jobs.reading import SourceOptions, open_named
 from voxloom.sample import Kind
 from voxloom.source import Source

@@ -1,4 +1,7 @@
+import io
+
 import numpy as np
+import pytest
 from PIL import Image
 
 from voxloom.analysis.looking.labels import check_classes, check_masks
@@ -41,6 +44,50 @@ def test_a_smoothed_mask():
     assert "interpolated mask" in found([smooth])
     assert "interpolated mask" in found([disc(1, "float32") * 0.5])
     assert "interpolated mask" not in found([disc(1, "float32")])
+
+
+def regions(ids):
+    """Blobs on a ground, of these ids, one a region."""
+    y, x = np.mgrid[:96, :96]
+    mask = np.zeros((96, 96), np.uint8)
+    for i, (a, b) in enumerate([(20, 20), (24, 60), (60, 30), (70, 70)]):
+        mask[np.hypot(y - a, x - b) < 12 + i] = ids[i % len(ids)]
+    return mask
+
+
+def as_jpeg(mask, quality):
+    file = io.BytesIO()
+    Image.fromarray(mask).save(file, "JPEG", quality=quality)
+    return np.asarray(Image.open(file))
+
+
+def resized(mask, side):
+    return np.asarray(Image.fromarray(mask).resize((side, side), Image.Resampling.BILINEAR))
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        lambda: as_jpeg(regions([255]), 90),
+        lambda: as_jpeg(regions([255]), 75),
+        lambda: resized(regions([255]), 48),
+        lambda: resized(regions([255]), 144),
+        lambda: resized(regions([4]), 144),
+        lambda: resized(regions([1, 2, 3, 4]), 144),
+        lambda: resized(regions([255]), 144).astype("uint16") * 257,
+    ],
+    ids=["jpeg 90", "jpeg 75", "halved", "enlarged", "one class 4", "classes", "16 bit"],
+)
+def test_each_way_of_smoothing_is_seen(changed):
+    assert "interpolated mask" in found([changed()])
+
+
+def test_regions_that_touch_or_lie_within_each_other_are_not_smoothed():
+    rings = np.hypot(*(np.mgrid[:64, :64] - 32)) // 3
+    thin = np.kron(np.eye(8), np.ones((8, 8), int)).astype("uint8") * 2
+    thin[:, 1:][thin[:, 1:] != thin[:, :-1]] = 1
+    for mask in (regions([1, 2, 3, 4]), rings.astype("uint8"), thin):
+        assert "interpolated mask" not in found([mask])
 
 
 def test_rare_classes():

@@ -1,7 +1,7 @@
 import numpy as np
 
 from voxloom.analysis.looking.seen import Seen
-from voxloom.analysis.looking.values import check_fields, check_parts, check_values
+from voxloom.analysis.looking.values import check_fields, check_parts, check_sizes, check_values
 from voxloom.sample import Field
 
 FIELD = Field(name="image", axes="yx")
@@ -81,3 +81,13 @@ def test_parts_of_other_brightness_or_type():
     assert [each.name for each in check_parts("image", {"a": one[:2], "b": other[:2]})] == []  # too few
     deep = seen([noise(i, dtype="uint16") for i in range(3)])
     assert [each.name for each in check_parts("image", {"a": one, "b": deep})] == ["types"]
+
+
+def test_fields_of_one_sample_that_differ_in_size():
+    mask = Field(name="mask", kind="mask", axes="yx")
+    images = [Seen.of(f"k{i}", noise(i), FIELD) for i in range(3)]
+    masks = [Seen.of(f"k{i}", np.zeros((32, 30 + i), np.uint8), mask) for i in range(3)]
+    (told,) = check_sizes({"image": FIELD, "mask": mask}, {"image": images, "mask": masks})
+    assert (told.severity, told.keys) == ("warning", ("k0", "k1"))
+    assert told.what == "fields of one sample differ in size (image 32 x 32, mask 32 x 30) in 2 of 3 samples"
+    assert check_sizes({"image": FIELD}, {"image": images}) == []

@@ -39,9 +39,6 @@ class Fingerprint:
     thumb: bytes
     aspect: float
 
-    def __len__(self) -> int:
-        return len(self.bits) + len(self.thumb)
-
 
 @dataclass(frozen=True, slots=True)
 class Likeness:

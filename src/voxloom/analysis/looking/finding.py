@@ -29,7 +29,7 @@ ADVICE: Mapping[str, tuple[Severity, str, str]] = {
     "channels": (
         "warning",
         "Images of different channels cannot stand in one batch.",
-        "Convert with --color, or leave the odd ones out.",
+        "Convert with --mode L or --mode RGB, or leave the odd ones out.",
     ),
     "depths": (
         "warning",
@@ -51,7 +51,7 @@ ADVICE: Mapping[str, tuple[Severity, str, str]] = {
     "nonfinite": (
         "warning",
         "One NaN makes the loss NaN, and the training stops.",
-        "Find where they come from, or set read.nan in the configuration to what they stand for.",
+        "Find where they come from, or read them as 0: read.nonfinite=zero in the configuration.",
     ),
     "saturated": (
         "note",
@@ -136,6 +136,11 @@ ADVICE: Mapping[str, tuple[Severity, str, str]] = {
         "Keep what belongs together (a patient, a stack, a field) in one part: group in the "
         "configuration, or a split_file.",
     ),
+    "not compared": (
+        "warning",
+        "Copies of what is learned may be among what is tested, and nobody has looked.",
+        "Give each part the same names of fields: --image NAME=FOLDER, or folders of the same names.",
+    ),
     "duplicates": (
         "note",
         "Copies count several times, and a split at random puts them on both sides.",
@@ -159,7 +164,8 @@ ADVICE: Mapping[str, tuple[Severity, str, str]] = {
     "spacing": (
         "warning",
         "The same structure has another size in pixels: a model sees two scales as one.",
-        "Resample to one spacing (convert --spacing, or the spacing of a PatchSpec).",
+        "Resample the images to one spacing before; of volumes, state the spacing of a patch in the "
+        "configuration.",
     ),
     "unreadable": (
         "warning",

@@ -14,7 +14,6 @@ __all__ = ["check_classes", "check_masks", "counts_of_ids"]
 
 _IMBALANCE = 10.0
 _RARE = 0.01  # share of the foreground
-_ENDS = 0.9  # share of pixels with the two commonest values, in a mask that was smoothed
 _SHOWN = 6
 
 
@@ -84,9 +83,11 @@ def _of_masks(field: Field, seen: Sequence[Seen]) -> Iterator[Finding]:
     blank = [each.key for each in seen if each.is_blank]
     if blank:
         yield found("empty masks", f"{len(blank)} of {counted(len(seen), 'mask')} without foreground", blank)
-    smooth = [each.key for each in seen if _is_smoothed(each)]
+    smooth = [each.key for each in seen if each.is_smooth]
     if smooth:
-        what = f"{counted(len(smooth), 'mask')} with values between the two commonest, or fractions"
+        what = (
+            f"{counted(len(smooth), 'mask')} with values between those of neighbouring regions, or fractions"
+        )
         yield found("interpolated mask", what, smooth)
     missing = [name for i, name in enumerate(field.categories) if i and not counts.get(i)]
     if missing and counts:
@@ -117,19 +118,6 @@ def _rare(field: Field, counts: Mapping[int, int]) -> Iterator[Finding]:
 
 def _name(field: Field, number: int) -> str:
     return field.categories[number] if number < len(field.categories) else str(number)
-
-
-def _is_smoothed(seen: Seen) -> bool:
-    if seen.dtype.startswith("float"):
-        return bool((seen.values % 1 != 0).any())
-    if not seen.ids or len(seen.ids) < 4 or not seen.dtype.startswith("uint8"):
-        return False
-    total = sum(seen.ids.values())
-    top = Counter(seen.ids).most_common(2)
-    ends = {each for each, _ in top}
-    shares = sum(number for _, number in top) / total
-    between = sum(1 for each in seen.ids if min(ends) < each < max(ends))
-    return ends == {0, 255} and shares >= _ENDS and between >= 2
 
 
 def _few(names: Iterator[str] | Sequence[str]) -> str:

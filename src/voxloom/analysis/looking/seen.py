@@ -10,12 +10,15 @@ import numpy as np
 import numpy.typing as npt
 
 from voxloom.analysis.looking.alike import Fingerprint, fingerprint
-from voxloom.analysis.looking.planes import grey_plane
+from voxloom.analysis.looking.planes import grey_plane, plane_of
 from voxloom.sample import Array, Field
 
 __all__ = ["Seen", "levels_of", "spread"]
 
 _MOST = 65536  # values that percentiles and levels are taken from
+_EDGES = 1_000_000  # pixels in which edges of a mask are looked for
+_REGION = 8  # pixels of a region, at least
+_RAMPS, _BETWEEN = 0.1, 3  # share of the edges that rise gradually, and values between
 _IDS = 256  # ids that are counted; more of them are instances
 _LEVELS = 256
 _GOLDEN = 0.6180339887498949  # indices spread over all, without a pattern that falls in with rows
@@ -48,9 +51,12 @@ class Seen:
         Share of values that are the largest the type, or a camera's number of bits, can hold.
     ids
         Of a mask, the number of pixels of each id; None where there are more than 256, and for images.
+    is_smooth
+        Of a mask, whether its values rise gradually from one region to the next, as of a mask that was
+        resized smoothly or saved as JPEG.
     values
         Some values spread over all, for a histogram.
-    print
+    fingerprint
         What tells near-duplicates, None for what is no picture.
     """
 
@@ -66,8 +72,9 @@ class Seen:
     is_stretched: bool
     at_top: float
     ids: Mapping[int, int] | None
+    is_smooth: bool
     values: npt.NDArray[np.float32]
-    print: Fingerprint | None
+    fingerprint: Fingerprint | None
 
     @classmethod
     def of(cls, key: str, array: Array, field: Field, *, kept: int = 4096) -> Seen:
@@ -109,8 +116,9 @@ class Seen:
             is_stretched=is_even and not is_mask and 16 < levels <= _LEVELS,
             at_top=_at_top(finite, array.dtype),
             ids=_ids(array) if is_mask else None,
+            is_smooth=is_mask and _is_smooth(array, field),
             values=spread(finite, kept).astype(np.float32),
-            print=_print(array, field),
+            fingerprint=_fingerprint(array, field),
         )
 
     @property
@@ -183,11 +191,31 @@ def _ids(array: Array) -> dict[int, int] | None:
     return dict(zip(values.tolist(), counts.tolist(), strict=True)) if values.size <= _IDS else None
 
 
+def _is_smooth(array: Array, field: Field) -> bool:
+    """Return whether pixels lie strictly between their neighbours at many of the edges of regions.
+
+    Between two regions of a mask a pixel has the id of one of them. A thin region may lie between two
+    others: so it takes several values between.
+    """
+    if array.dtype.kind == "f":
+        return bool((spread(array, _MOST) % 1 != 0).any())
+    plane = plane_of(array, field) if array.dtype.kind in "iu" else np.zeros((1, 1))
+    plane = plane[..., 0] if plane.ndim == 3 else plane
+    lines = plane[:: max(1, plane.size // _EDGES)].astype(np.int64)
+    if np.unique(lines).size > lines.size / _REGION:
+        return False  # instances of a few pixels: a pixel between two others is one of its own
+    left, own, right = lines[:, :-2], lines[:, 1:-1], lines[:, 2:]
+    edges = left != right
+    between = (own > np.minimum(left, right)) & (own < np.maximum(left, right))
+    is_often = between.sum() >= _RAMPS * max(1, edges.sum())
+    return bool(is_often and np.unique(own[between]).size >= _BETWEEN)
+
+
 def _channels(array: Array, field: Field) -> int:
     return array.shape[field.axes.index("c")] if "c" in field.axes and len(field.axes) == array.ndim else 1
 
 
-def _print(array: Array, field: Field) -> Fingerprint | None:
+def _fingerprint(array: Array, field: Field) -> Fingerprint | None:
     if field.kind != "image":
         return None
     plane = grey_plane(array, field)

@@ -12,7 +12,7 @@ from voxloom.analysis.looking.finding import Finding, found
 from voxloom.analysis.looking.seen import Seen
 from voxloom.sample import Field
 
-__all__ = ["check_fields", "check_parts", "check_values"]
+__all__ = ["check_fields", "check_parts", "check_sizes", "check_values"]
 
 _AT_TOP = 0.01  # share of an image's pixels
 _FEW_LEVELS = 8
@@ -59,6 +59,34 @@ def check_fields(seen: Mapping[str, Sequence[Seen]]) -> list[Finding]:
         return []
     what = f"values of {high!r} reach {ratio:.3g} times as far as those of {low!r}"
     return [found("ranges of fields", what, numbers={"ratio": ratio})]
+
+
+def check_sizes(fields: Mapping[str, Field], seen: Mapping[str, Sequence[Seen]]) -> list[Finding]:
+    """Return whether images and masks of one sample differ in height or width.
+
+    Parameters
+    ----------
+    fields
+        By name.
+    seen
+        Of each field of pixels.
+    """
+    of_keys: dict[str, dict[str, str]] = {}
+    for name, each in seen.items():
+        if fields[name].kind in ("image", "mask"):
+            for one in each:
+                of_keys.setdefault(one.key, {})[name] = _plane_size(one, fields[name])
+    odd = [key for key, sizes in of_keys.items() if len(set(sizes.values())) > 1]
+    if not odd:
+        return []
+    told = ", ".join(f"{name} {size}" for name, size in of_keys[odd[0]].items())
+    what = f"fields of one sample differ in size ({told}) in {len(odd)} of {counted(len(of_keys), 'sample')}"
+    return [found("sizes of fields", what, odd)]
+
+
+def _plane_size(seen: Seen, field: Field) -> str:
+    axes = field.axes if len(field.axes) == len(seen.shape) else "czyx"[-len(seen.shape) :]
+    return " x ".join(str(seen.shape[axes.index(axis)]) for axis in "yx" if axis in axes)
 
 
 def check_parts(name: str, parts: Mapping[str, Sequence[Seen]]) -> list[Finding]:

@@ -61,7 +61,7 @@ class EncodeOptions(SourceOptions):
     """Processes that read and prepare ahead."""
     device: str | None = None
     """Device to compute on; None takes a GPU where there is one."""
-    format: str = "arrow"
+    format: str = "memmap"
     """How a shard lies on disk, a name of ``voxloom.formats.FORMATS``."""
     on_error: Literal["fail", "skip"] = "fail"
     """Whether a sample that cannot be read ends the encoding, or is left out and listed."""

@@ -74,7 +74,7 @@ def test_groups_have_the_names_that_they_are_given(call, stores, tmp_path):
         (("nowhere",), "nowhere: no such store"),
         (("--group", "a"), "expected NAME=STORE"),
         (("--images", "a=b"), "name a VAE with --checkpoint"),
-        (("--images", "a=b", "--checkpoint", "gone.pt"), "b: no such file or folder"),
+        (("--images", "a=b", "--checkpoint", "gone.pt"), "checkpoint gone.pt does not exist"),
         (("CT", "--formats", "pdf"), "pdf: expected some of png, svg, html"),
         (("CT", "--color-by", "sex"), "no attribute 'sex'. Known: group"),
         (("CT", "--color-by", "key:"), "finds nothing"),
@@ -134,8 +134,14 @@ def test_keys_of_folders_are_named_without_the_ending_of_their_files(call, tmp_p
     assert "patient,19,1," in (tmp_path / "o" / "legend.csv").read_text()
 
 
-@pytest.mark.parametrize("words", [["static", "gone", "-o", "o"], ["static", ".", "--train", "gone", "-o", "o"],
-                                   ["distances", "--images", "a=gone", "--checkpoint", "."]])  # fmt: skip
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["static", "gone", "-o", "o"],
+        ["static", ".", "--train", "gone", "-o", "o"],
+        ["distances", "--images", "a=gone", "--checkpoint", "."],
+    ],
+)
 def test_a_wrong_path_is_told_before_torch_is_loaded(words, tmp_path):
     script = (
         "import sys; from voxloom.cli import cli\n"

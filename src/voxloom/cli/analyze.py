@@ -233,12 +233,12 @@ def _require(stores: Iterable[Path], folders: dict[str, Path], checkpoint: str |
     """Tell a wrong path before what computes is loaded, which takes seconds."""
     from voxloom.jobs.reading import require_checkpoint, require_source, require_store
 
+    if checkpoint is not None:
+        require_checkpoint(checkpoint)
     for store in stores:
         require_store(store)
     for folder in folders.values():
         require_source(folder)
-    if checkpoint is not None:
-        require_checkpoint(checkpoint)
 
 
 def _encoded(folders: dict[str, Path], how: dict[str, Any], most: int | None) -> dict[str, Any]:

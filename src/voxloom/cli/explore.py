@@ -19,7 +19,7 @@ __all__ = ["command"]
 _PATH = click.Path(path_type=Path)
 _POSITIVE = click.IntRange(min=1)
 _PARAMETERS = ("n_neighbors", "min_dist", "perplexity")
-_ENCODING = ("max_images", "patch_size", "batch_size")
+_ENCODING = ("max_images", "patch_size", "batch_size", "color")
 
 
 @click.command(name="explore", cls=WordedCommand)
@@ -39,12 +39,18 @@ _ENCODING = ("max_images", "patch_size", "batch_size")
     "--encode", multiple=True, metavar="NAME=FOLDER",
     help="A group of images that are encoded first, with --checkpoint.",
 )  # fmt: skip
-@click.option("--max-images", type=_POSITIVE, help="Most points of a group, its first.  [default: all]")
+@click.option("--max-images", type=_POSITIVE, help="Only the first points of each group.  [default: all]")
 @click.option(
     "--patch-size", nargs=2, type=_POSITIVE, metavar="H W",
     help="Size that images of --encode are brought to.  [default: that of the training]",
 )  # fmt: skip
-@click.option("--batch-size", type=_POSITIVE, default=8, show_default=True, help="Of --encode, at once.")
+@click.option(
+    "--batch-size", type=_POSITIVE, default=8, show_default=True, help="How many images of --encode at once."
+)
+@click.option(
+    "--color", type=click.Choice(["error", "luma"]),
+    help="Colour in --encode: an error, or its brightness (luma).  [default: as in the training]",
+)  # fmt: skip
 @click.option(
     "-c", "--config-file", type=click.Path(), multiple=True,
     help="Configuration that bare weights of an older system were trained with; else not needed.",
@@ -54,7 +60,9 @@ _ENCODING = ("max_images", "patch_size", "batch_size")
     "--color-by", default="group", show_default=True, metavar="group|class|ATTRIBUTE|key:REGEX",
     help="What colour tells at first.",
 )  # fmt: skip
-@click.option("--patient", metavar="key:REGEX", help="What tells whose a point is, to colour and filter by.")
+@click.option(
+    "--patient", metavar="key:REGEX", help="Finds the patient in a point's key, to colour and filter by."
+)
 @click.option(
     "--method", type=click.Choice(["pca", "umap", "tsne"]), default="pca", show_default=True,
     help="Shown first.",
@@ -84,9 +92,8 @@ def command(stores: tuple[Path, ...], port: int, browser: bool, **given: Any) ->
       voxloom explore --group ct=latents/ct --group mr=latents/mr --patient "key:_([0-9]+)$"
       voxloom explore --encode ct=scans/ct --encode mr=scans/mr --checkpoint runs/vae
     """
-    from voxloom.jobs.exploring import serve
-
     session = _session(stores, given)
+    from voxloom.jobs.exploring import serve
 
     def ready(url: str) -> None:
         click.echo(f"exploring {len(session.points):,} points at {url} until Ctrl-C")
@@ -100,12 +107,15 @@ def command(stores: tuple[Path, ...], port: int, browser: bool, **given: Any) ->
 
 
 def _session(stores: Sequence[Path], given: dict[str, Any]) -> Any:
+    groups, folders = (_named(given.pop(name), f"--{name}") for name in ("group", "encode"))
+    if folders and given["checkpoint"] is None:
+        raise click.UsageError("--encode needs --checkpoint, a run or weights of a VAE.")
+    _require([*stores, *groups.values()], folders, given)
     from voxloom.config import load_config
     from voxloom.jobs.exploring import ExploreOptions, open_session
     from voxloom.jobs.latent_stores import named_stores, open_latents
     from voxloom.jobs.reading import SourceOptions
 
-    groups, folders = (_named(given.pop(name), f"--{name}") for name in ("group", "encode"))
     files = given.pop("config_file")
     config = load_config("vae", files) if files else None
     how = {name: given.pop(name) for name in _ENCODING}
@@ -117,12 +127,23 @@ def _session(stores: Sequence[Path], given: dict[str, Any]) -> Any:
         source=SourceOptions(layout=given.pop("layout")),
         **given,
     )
-    if folders and options.checkpoint is None:
-        raise click.UsageError("--encode needs --checkpoint, a run or weights of a VAE.")
     if not (stores or groups or folders):
         raise click.UsageError("expected a STORE as voxloom encode writes them, or folders as --encode.")
     sources = open_latents(named_stores(stores, groups)) if stores or groups else {}
     return open_session(sources | _encoded(folders, options, how), options)
+
+
+def _require(stores: Iterable[Path], folders: dict[str, Path], given: dict[str, Any]) -> None:
+    """Tell a wrong path before what computes is loaded, which takes seconds."""
+    from voxloom.jobs.reading import require_checkpoint, require_source, require_store
+
+    for store in stores:
+        require_store(store)
+    for source in (*folders.values(), given["images"]):
+        if source is not None:
+            require_source(source)
+    if given["checkpoint"] is not None:
+        require_checkpoint(given["checkpoint"])
 
 
 def _encoded(folders: dict[str, Path], options: Any, how: dict[str, Any]) -> dict[str, Any]:
@@ -137,6 +158,7 @@ def _encoded(folders: dict[str, Path], options: Any, how: dict[str, Any]) -> dic
         max_images=how["max_images"],
         batch_size=how["batch_size"],
         device=options.device,
+        color=how["color"],
     )
     try:
         return encode_folders(

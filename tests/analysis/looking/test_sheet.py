@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from voxloom.analysis.looking.drawing import colour_of_id
-from voxloom.analysis.looking.sheet import contact_sheet, evenly_spread
+from voxloom.analysis.looking.sheet import Tile, contact_sheet, evenly_spread, sheet_of
 from voxloom.errors import SchemaError, UnreadableImageError
 from voxloom.sample import Field, Sample, Schema
 from voxloom.source import Source
@@ -141,3 +141,29 @@ def test_nothing_to_draw_is_told():
         contact_sheet(Made([image()], []))
     with pytest.raises(SchemaError, match="cannot be drawn"):
         contact_sheet(Made([image("c")], [{"image": np.zeros(3)}]))
+
+
+def test_a_long_name_takes_two_lines_before_letters_are_left_out(monkeypatch):
+    lines = []
+    monkeypatch.setattr(
+        "voxloom.analysis.looking.sheet._shortened", lambda text, *_: lines.append(text) or text
+    )
+    grey = {"image": np.zeros((4, 4), np.uint8)}
+    contact_sheet(Made([image("yx")], [grey], ["Platelets/BloodImage_00003_16.png"]), size=160)
+    assert lines == ["Platelets/BloodImage_", "00003_16.png"]
+
+
+def test_a_long_line_above_goes_on_below():
+    tile = Tile("a", [("a", np.zeros((4, 4, 3), np.uint8), False)])
+    short, long = (sheet_of([tile, tile], "word " * number, size=176) for number in (3, 60))
+    assert long.shape[1] == short.shape[1] < 400
+    assert long.shape[0] > short.shape[0]
+
+
+def test_latents_make_no_sheet_that_is_larger_than_a_screen():
+    latent = {"axes": "cyx", "kind": "latent"}
+    fields = [Field(name=f"{side}_{part}", **latent) for side in "ab" for part in ("mu", "sigma")]
+    arrays = [{field.name: np.random.default_rng(0).normal(size=(4, 8, 8)) for field in fields}] * 40
+    height, width, _ = contact_sheet(Made(fields, arrays), number=32).shape
+    assert width < 2000
+    assert height < 2000

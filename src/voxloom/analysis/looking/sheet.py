@@ -12,6 +12,8 @@ from PIL import Image, ImageDraw
 
 from voxloom.amounts import counted
 from voxloom.analysis.looking.drawing import Picture, is_labels, named_ids, pictures_of
+from voxloom.analysis.looking.planes import plane_of
+from voxloom.analysis.looking.reducing import reduced_ids
 from voxloom.errors import DataError, SchemaError
 from voxloom.lettering import drawable
 from voxloom.overlay import legend
@@ -24,6 +26,9 @@ _GROUND, _TEXT, _FAINT, _BAD = (24, 24, 27), (236, 236, 240), (161, 161, 170), (
 _GAP, _LINE, _FONT_SIZE = 8, 16, 12  # pixels
 _WIDE = 1.6  # width of the sheet over its height, about that of a screen
 _LEGEND = 24  # ids that a legend names
+_PICTURES = 64  # on a contact sheet at most: of latents one sample has many
+_LEAST = 360  # pixels across that a long line above is given, whatever stands below
+_ROWS = 2  # of a long key
 
 
 class Tile:
@@ -76,7 +81,8 @@ def contact_sheet(
     The images of a sample stand side by side in the order of the fields, and its masks lie over them;
     a legend names their ids where they are few. 8-bit images are drawn as they are, all others between
     their 0.5 and 99.5 percentiles. Of further axes the middle is shown. A sample that cannot be read
-    says so.
+    says so. Where a sample has many pictures, as latents have, fewer samples are drawn; of a posterior the
+    means, without the deviations.
 
     Parameters
     ----------
@@ -108,11 +114,12 @@ def contact_sheet(
     >>> folder = mkdtemp()
     >>> for name in "abc":
     ...     write_image(f"{folder}/{name}.tif", np.eye(8))
-    >>> contact_sheet(ImageFolder(folder), size=64).shape
-    (200, 152, 3)
+    >>> contact_sheet(ImageFolder(folder), size=160).shape
+    (392, 344, 3)
     """
     names = pictured_fields(source)
-    tiles = tiles_of(source, names, evenly_spread(len(source), number))
+    names = [name for name in names if not _is_deviation(name, names)]
+    tiles = _sheet_tiles(source, names, number)
     head = (
         f"{f'{name}: ' if name else ''}{', '.join(names)}: {len(tiles)} of {counted(len(source), 'sample')}"
     )
@@ -121,6 +128,20 @@ def contact_sheet(
         for field, values in tile.ids.items():
             ids.setdefault(field, set()).update(values)
     return sheet_of(tiles, head, size=size, names=named_ids(source.schema, ids), foot=foot)
+
+
+def _is_deviation(name: str, names: Sequence[str]) -> bool:
+    return name.endswith("_sigma") and name.removesuffix("_sigma") + "_mu" in names
+
+
+def _sheet_tiles(source: Source, names: Sequence[str], number: int) -> list[Tile]:
+    """Return the tiles of so many samples, or of as many as a sheet has room for."""
+    indices = evenly_spread(len(source), number)
+    first = tiles_of(source, names, indices[:1])
+    room = max(1, _PICTURES // max(1, len(first[0].pictures)))
+    if room >= len(indices):
+        return first + tiles_of(source, names, indices[1:])
+    return first + tiles_of(source, names, evenly_spread(len(source), room)[1:])
 
 
 def pictured_fields(source: Source) -> list[str]:
@@ -149,7 +170,8 @@ def _tile(source: Source, index: int, names: Sequence[str]) -> Tile:
     except DataError as error:
         return Tile(source.keys[index], [], f"not readable: {error}", is_bad=True)
     labelled = [name for name in names if is_labels(sample[name], sample.schema[name])]
-    ids = {name: np.unique(sample[name])[: _LEGEND + 2].tolist() for name in labelled}
+    planes = {name: plane_of(sample[name], sample.schema[name]) for name in labelled}
+    ids = {name: np.unique(reduced_ids(plane))[: _LEGEND + 2].tolist() for name, plane in planes.items()}
     return Tile(sample.key, pictures_of(sample, names), said_of(sample), ids=ids)
 
 
@@ -182,7 +204,7 @@ def sheet_of(
     tiles
         At least one.
     head
-        The line above.
+        The line above; it goes on in the next where it is longer than the sheet is wide.
     size
         Pixels along the longer side of each image.
     names
@@ -197,15 +219,18 @@ def sheet_of(
     height = max(tile.height for tile in drawn) + _GAP
     columns = columns or min(len(drawn), max(1, round(math.sqrt(len(drawn) * _WIDE * height / width))))
     rows = -(-len(drawn) // columns)
-    head, font = drawable(head, _FONT_SIZE)
-    across = max(columns * width, math.ceil(font.getlength(head)) + _GAP) + _GAP
+    lettered, font = drawable(head, _FONT_SIZE)
+    across = max(columns * width, min(math.ceil(font.getlength(lettered)) + _GAP, _LEAST)) + _GAP
+    lines = _wrapped(head, across - 2 * _GAP)
     strips = _strips(across, names, foot)
-    below = sum(strip.height for strip in strips)
-    sheet = Image.new("RGB", (across, _LINE + rows * height + _GAP + below), _GROUND)
-    ImageDraw.Draw(sheet).text((_GAP, _GAP / 2 + _LINE / 2), head, fill=_FAINT, font=font, anchor="lm")
+    below, above = sum(strip.height for strip in strips), len(lines) * _LINE
+    sheet = Image.new("RGB", (across, above + rows * height + _GAP + below), _GROUND)
+    for number, line in enumerate(lines):
+        middle = _GAP / 2 + (number + 0.5) * _LINE
+        ImageDraw.Draw(sheet).text((_GAP, middle), line, fill=_FAINT, font=font, anchor="lm")
     for place, tile in enumerate(drawn):
         row, column = divmod(place, columns)
-        sheet.paste(tile, (_GAP + column * width, _LINE + _GAP + row * height))
+        sheet.paste(tile, (_GAP + column * width, above + _GAP + row * height))
     top = sheet.height - below
     for strip in strips:
         sheet.paste(strip, (0, top))
@@ -241,10 +266,12 @@ def _beside(row: Sequence[Picture], across: int) -> Image.Image:
 
 
 def _drawn(tile: Tile, size: int) -> Image.Image:
-    lines = [tile.key, *tile.said.splitlines()]
+    wide = max(1, len(tile.pictures)) * (size + 2) - 2
+    key = _wrapped(tile.key, wide, most=_ROWS)
+    lines = [*key, *tile.said.splitlines()]
     images = [_fitted(picture, size, is_label=labels) for _, picture, labels in tile.pictures]
     if not tile.is_bad:
-        return _lettered(images, lines, size, _FAINT)
+        return _lettered(images, lines, size, _FAINT, titles=len(key))
     drawn = _lettered(images, [tile.key, "not readable"], size, _BAD)
     draw = ImageDraw.Draw(drawn)
     for number, line in enumerate(textwrap.wrap(tile.said, max(8, size // 7))[: size // _LINE]):
@@ -263,9 +290,14 @@ def _fitted(picture: Picture, size: int, *, is_label: bool) -> Image.Image:
 
 
 def _lettered(
-    images: Sequence[Image.Image], lines: Sequence[str], size: int, colour: tuple[int, int, int]
+    images: Sequence[Image.Image],
+    lines: Sequence[str],
+    size: int,
+    colour: tuple[int, int, int],
+    *,
+    titles: int = 1,
 ) -> Image.Image:
-    """Put images side by side in boxes of `size` pixels, and the lines below them."""
+    """Put images side by side in boxes of `size` pixels, and the lines below them, the first as titles."""
     width = max(1, len(images)) * (size + 2) - 2
     tile = Image.new("RGB", (width, size + len(lines) * _LINE), _GROUND)
     for place, image in enumerate(images):
@@ -276,8 +308,32 @@ def _lettered(
         middle = size + number * _LINE + _LINE / 2
         text, font = drawable(line, _FONT_SIZE)
         text = _shortened(text, width, font)
-        draw.text((0, middle), text, fill=colour if number else _TEXT, font=font, anchor="lm")
+        draw.text((0, middle), text, fill=_TEXT if number < titles else colour, font=font, anchor="lm")
     return tile
+
+
+def _wrapped(text: str, width: int, *, most: int | None = None) -> list[str]:
+    """Break a text into lines, after a space, "/", "_" or "-" where there is one; the rest is in the last.
+
+    Only what does not fit into `most` lines is too long then.
+    """
+    lines: list[str] = []
+    left = " ".join(text.split())
+    while left and (most is None or len(lines) < most - 1):
+        kept = _fitting(left, width)
+        lines.append(left[:kept].rstrip())
+        left = left[kept:].lstrip()
+    return [*lines, left] if left or not lines else lines
+
+
+def _fitting(text: str, width: int) -> int:
+    """Return how many letters of a text stand in a line."""
+    letters, font = drawable(text, _FONT_SIZE)
+    if font.getlength(letters) <= width:
+        return len(text)
+    kept = max(1, sum(font.getlength(letters[: n + 1]) <= width for n in range(min(len(text), width))))
+    breaks = [place + 1 for place in range(kept) if text[place] in " /_-"]
+    return breaks[-1] if breaks and breaks[-1] > kept / 3 else kept
 
 
 def _shortened(text: str, width: int, font: Any) -> str:

@@ -72,6 +72,14 @@ def test_small_images_are_enlarged_by_whole_pixels_and_large_ones_averaged():
     assert fitted(np.zeros((1, 5000, 3), np.uint8), 96).shape == (1, 96, 3)
 
 
+def test_words_grow_with_the_picture_and_leave_folders_out():
+    with_folder, without = (message(f"{each}x.tif: no such file.", 96) for each in ("/data/a/b c/", "b c/"))
+    assert with_folder == without
+    heights = [np.ptp(np.flatnonzero((opened(message("gone", size))[2:-2, 2:-2, 0] < 200).any(1)))
+               for size in (96, 512)]  # fmt: skip
+    assert heights[1] > 2 * heights[0]
+
+
 def test_a_failure_becomes_a_picture_with_its_reason():
     picture = drawn(Path("/nowhere/at/all.tif").read_bytes, 96)
     assert "nowhere" in picture.problem
@@ -186,6 +194,12 @@ def test_a_missing_or_damaged_image_says_why(gallery, row, words):
         gallery.images.read(row)
 
 
+def test_the_type_of_pixels_is_that_of_the_file(tmp_path):
+    tifffile.imwrite(tmp_path / "grey.tif", np.arange(256, dtype="uint8").reshape(16, 16))
+    gallery = Gallery(Images(points_of(a=["grey"]), {"a": open_source(tmp_path)}))
+    assert gallery.facts(0, {}).dtype == "uint8"
+
+
 def test_an_image_that_comes_back_is_shown_and_one_that_was_read_is_kept(gallery, folder):
     (folder / "two.tif").rename(folder / "away")
     assert "two" in gallery.image(0, 64).problem
@@ -203,6 +217,14 @@ def test_two_images_have_a_difference_where_their_sizes_agree(gallery):
     assert gallery.panel(0, 3, 60).problem == ""
     assert both.shape[1] < panel.shape[1]
     same = opened(gallery.panel(0, 0, 60).png)
+    strip = opened(gallery.strip(0, 1, 60).png)
+    assert strip.shape[:2] == (60, 3 * 60 + 2 * 3)
+    assert gallery.strip(0, 3, 60).problem == ""
+    pair = gallery.pair(0, 1)
+    difference = gallery.pixels(1).array - gallery.pixels(0).array
+    assert pair.limit == pytest.approx(np.percentile(np.abs(difference), 99.5))
+    assert gallery.pair(0, 3).limit is None
+    assert gallery.pair(0, 2) is None
     tints = [np.count_nonzero(np.ptp(each[24:84].astype(int), axis=-1) > 30) for each in (same, panel)]
     assert tints[0] == 0 < tints[1]
 

@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-import numpy as np
-
 from voxloom.analysis.explorer.images import Images, Pixels
+from voxloom.analysis.explorer.pairs import Pair
 from voxloom.analysis.explorer.pictures import Picture, drawn, png, shown, window_for
 from voxloom.analysis.explorer.recent import Recent
 from voxloom.errors import ConfigError, VoxloomError
-from voxloom.panels import Window, panel, shaded, window_of
-from voxloom.sample import Array
+from voxloom.panels import Window
 
 __all__ = ["THUMBNAIL", "Facts", "Gallery"]
 
@@ -84,12 +82,21 @@ class Gallery:
         return self._kept(("image", row, size), lambda: shown(self.pixels(row).array, size), size)
 
     def panel(self, a: int, b: int, size: int) -> Picture:
-        """Return two images A and B and their difference B - A, in the window of both together.
-
-        Images of different sizes, or in colour, have no difference, and each its own window.
-        """
+        """Return two images and their difference as a `Pair` draws them, with words."""
         _check(size)
-        return self._kept(("panel", a, b, size), lambda: png(self._panel(a, b, size)), size)
+        return self._kept(("panel", a, b, size), lambda: png(self._pair(a, b).panel(size)), size)
+
+    def strip(self, a: int, b: int, size: int) -> Picture:
+        """Return two images and their difference without words: the page writes them."""
+        _check(size)
+        return self._kept(("strip", a, b, size), lambda: png(self._pair(a, b).strip(size)), size)
+
+    def pair(self, a: int, b: int) -> Pair | None:
+        """Return two images, None where one is not there."""
+        try:
+            return self._pair(a, b)
+        except (VoxloomError, OSError, ValueError):
+            return None
 
     def pixels(self, row: int) -> Pixels:
         """Return the image of a point, not drawn yet; raises as `Images.read` does."""
@@ -106,30 +113,15 @@ class Gallery:
         told = {"shape": found.shape, "axes": found.axes, "dtype": found.dtype, "note": found.note}
         return Facts(**{**vars(known), **told, "window": window_for(found.array)})
 
+    def _pair(self, a: int, b: int) -> Pair:
+        return Pair(self.pixels(a).array, self.pixels(b).array)
+
     def _file(self, row: int) -> str:
         file = self.images.file(row)
         return "" if file is None else str(file)
 
     def _kept(self, name: tuple[object, ...], draw: Callable[[], bytes], size: int) -> Picture:
         return drawn(lambda: self._pngs.get(name, draw), size)
-
-    def _panel(self, a: int, b: int, size: int) -> Array:
-        first, second = self.pixels(a).array, self.pixels(b).array
-        titles = ("A", "B")
-        if first.ndim == second.ndim == 2 and first.shape == second.shape:
-            both = [first.astype(np.float64), second.astype(np.float64)]
-            window = window_of(np.stack(both))
-            return panel(list(zip(titles, both, strict=True)), window=window, size=size)
-        images = _padded(*(shaded(each, window_for(each)) for each in (first, second)))
-        return panel(list(zip(titles, images, strict=True)), difference=False, size=size)
-
-
-def _padded(*images: Array) -> list[Array]:
-    """Return coloured images brought to one size by a dark margin on the right and below."""
-    height, width = (max(image.shape[axis] for image in images) for axis in (0, 1))
-    return [
-        np.pad(image, ((0, height - image.shape[0]), (0, width - image.shape[1]), (0, 0))) for image in images
-    ]
 
 
 def _check(size: int) -> None:

@@ -13,6 +13,7 @@ import numpy as np
 from voxloom.analysis.explorer.matching import matched
 from voxloom.analysis.latents.points import Points
 from voxloom.errors import DataError, MissingDataError, VoxloomError
+from voxloom.formats.encoding import header
 from voxloom.sample import Array
 from voxloom.source import Source
 from voxloom.sources.folder import ImageFolder, PairFolder
@@ -31,7 +32,7 @@ class Pixels(NamedTuple):
     array
         (H, W) of numbers, or (H, W, 3) of colours.
     shape, axes, dtype
-        Of the whole array that it was taken from.
+        Of the whole array that it was taken from; the type is that of the file, which is read as float32.
     note
         What was left out, for instance other channels; empty where nothing was.
     """
@@ -86,7 +87,9 @@ class Images:
             raise
         except (OSError, ValueError) as error:
             raise DataError(f"{self.points.keys[row]}: {error}") from error
-        return _shown(array, source.schema[name].axes)
+        return _shown(array, source.schema[name].axes)._replace(
+            dtype=_stored(chosen, index, name) or str(array.dtype)
+        )
 
     def fields(self, row: int) -> tuple[str, ...]:
         """Return the names of all images of a point's key."""
@@ -160,6 +163,15 @@ class Images:
                     found[pair] = matched(latents.keys, source.keys)
                 places[group] = found[pair]
         return places
+
+
+def _stored(source: Source, index: int, name: str) -> str:
+    """Return the type of pixel in an image's file, which is read as another; empty where it tells none."""
+    try:
+        cell = source.cells(index)[name]
+        return str(cell.dtype) if isinstance(cell, np.ndarray) else header(bytes(cell)).dtype
+    except (VoxloomError, OSError, ValueError, LookupError):
+        return ""
 
 
 def _shown(array: Array, axes: str) -> Pixels:

@@ -71,13 +71,8 @@ class Picking:
         told = {"Latent distance": f"{latent:.4g}", "Distance here": f"{plane:.4g}"}
         told["Ratio"] = f"{plane / latent:.3g}" if latent else "–"
         tiles = [html.Div([html.Span(name), html.B(value)]) for name, value in told.items()]
-        pictures = html.Img(
-            src=f"/panel/{a}/{b}?size=384&v={self.session.version}", className="panel zoomable",
-            alt="First image, second image, and second minus first",
-        )  # fmt: skip
         titles = [_title(each, number) for number, each in enumerate(facts, 1)]
-        parts = html.Div([html.Span(text) for text in ("1 (A)", "2 (B)", "2 − 1")], className="parts")
-        shown = [pictures, parts] if self.session.has_images else []
+        shown = _compared(self.session, a, b) if self.session.has_images else []
         return [*titles, html.Div(tiles, className="tiles"), *shown, _both(facts)]
 
     def _thumbnail(self, row: int, distance: float) -> Any:
@@ -91,6 +86,28 @@ class Picking:
             [*picture, html.Span(f"{distance:.3g}")], className="near", type="button", title=key,
             **{"data-row": str(row), "aria-label": f"{key}, distance {distance:.3g}"},
         )  # fmt: skip
+
+
+def _compared(session: Session, a: int, b: int) -> list[Any]:
+    """Return two images and their difference with what their colours stand for, in letters of the page."""
+    pair, version = session.pair(a, b), session.version
+    large = {"data-large": f"/panel/{a}/{b}?size=400&v={version}"} if pair else {}
+    picture = html.Img(
+        src=f"/strip/{a}/{b}?size=384&v={version}", className="panel zoomable",
+        alt="First image, second image, and second minus first", **large,
+    )  # fmt: skip
+    if pair is None:
+        return [picture]
+    told = [html.B("1"), html.B("2"), html.B("2 − 1")][: len(pair.tiles)]
+    scales = []
+    if pair.window is not None and pair.limit is not None:
+        scales = [_scale("grey", *(f"{value:.4g}" for value in pair.window))]
+        scales.append(_scale("signed", f"−{pair.limit:.3g}", f"+{pair.limit:.3g}"))
+    return [picture, html.Div([*told, *scales], className=f"parts of-{len(told)}")]
+
+
+def _scale(kind: str, low: str, high: str) -> Any:
+    return html.Span([low, html.I(), high], className=f"scale {kind}")
 
 
 def _hint() -> list[Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import textwrap
 from collections.abc import Callable
 from typing import NamedTuple
@@ -19,6 +20,7 @@ __all__ = ["UNCERTAINTY", "Picture", "coloured", "drawn", "fitted", "message", "
 
 _PAPER, _INK, _FRAME = (243, 243, 245), (63, 63, 70), (161, 161, 170)
 _LETTERS = 12
+_FOLDERS = re.compile(r"(?<![^\s'\"])/(?:[^/\s'\"]+/)+")  # before a file's name: there is no room for them
 # Cividis (Nunez, Anderton, Renslow 2018), which colour-blind people see as others do.
 UNCERTAINTY = np.array(
     [
@@ -124,14 +126,17 @@ def message(text: str, size: int) -> bytes:
     canvas = Image.new("RGB", (size, size), _PAPER)
     draw = ImageDraw.Draw(canvas)
     draw.rectangle((0, 0, size - 1, size - 1), outline=_FRAME)
-    height = _LETTERS + 3
-    lines = textwrap.wrap(text, max(8, int((size - 8) / (_LETTERS * 0.52))), break_long_words=True)
-    room = max(1, (size - 8) // height)
+    letters = max(_LETTERS, size // 18)  # a large picture is shown smaller
+    height, margin = letters + 3, letters // 2
+    per_line = max(8, int((size - 2 * margin) / (letters * 0.52)))
+    lines = textwrap.wrap(_FOLDERS.sub("", text), per_line, break_long_words=True)
+    room = max(1, (size - 2 * margin) // height)
     if len(lines) > room:
         lines = [*lines[: room - 1], "..."]
+    top = max(margin, (size - len(lines) * height) // 2)
     for number, line in enumerate(lines):
-        words, font = drawable(line, _LETTERS)
-        draw.text((5, 4 + number * height), words, fill=_INK, font=font)
+        words, font = drawable(line, letters)
+        draw.text((margin, top + number * height), words, fill=_INK, font=font)
     return png(np.asarray(canvas))
 
 

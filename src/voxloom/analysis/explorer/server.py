@@ -24,9 +24,9 @@ _KEEP, _FORGET = "private, max-age=31536000, immutable", "no-store"
 
 
 def make_app(session: Session) -> Any:
-    """Return a Flask application that answers ``/thumb/ROW``, ``/image/ROW`` and ``/panel/A/B``.
+    """Return a Flask application that answers what the page shows of points.
 
-    Pictures take ``?size=PIXELS``; with ``?v=`` and the session's version the browser keeps them. What
+    ``/thumb/ROW``, ``/image/ROW``, ``/panel/A/B`` and ``/strip/A/B`` take ``?size=PIXELS``; with ``?v=`` and the session's version the browser keeps them. What
     another site asks is refused (403), what is not there is 404, what cannot be meant is 400, another
     session's version is 409, and an error says no more than that there was one: the log has it.
 
@@ -48,6 +48,7 @@ def make_app(session: Session) -> Any:
     app.add_url_rule("/thumb/<int:row>", "thumb", lambda row: _answer(session, session.thumbnail, row))
     app.add_url_rule("/image/<int:row>", "image", lambda row: _answer(session, session.image, row))
     app.add_url_rule("/panel/<int:a>/<int:b>", "panel", lambda a, b: _answer(session, session.panel, a, b))
+    app.add_url_rule("/strip/<int:a>/<int:b>", "strip", lambda a, b: _answer(session, session.strip, a, b))
     return app
 
 

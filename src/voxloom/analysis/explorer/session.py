@@ -23,6 +23,7 @@ from voxloom.analysis.explorer.gallery import THUMBNAIL, Facts, Gallery
 from voxloom.analysis.explorer.images import Images
 from voxloom.analysis.explorer.labelling import Labelling, Labels
 from voxloom.analysis.explorer.options import SessionOptions
+from voxloom.analysis.explorer.pairs import Pair
 from voxloom.analysis.explorer.pictures import Picture
 from voxloom.analysis.explorer.projecting import Projecting
 from voxloom.analysis.explorer.queue import Job, Queue
@@ -264,6 +265,14 @@ class Session:
     def panel(self, a: int, b: int, size: int = 256) -> Picture:
         """Return the pictures of two points and their difference, in one window."""
         return self._gallery.panel(self.check_row(a), self.check_row(b), size)
+
+    def strip(self, a: int, b: int, size: int = 256) -> Picture:
+        """Return the same as `panel` without words."""
+        return self._gallery.strip(self.check_row(a), self.check_row(b), size)
+
+    def pair(self, a: int, b: int) -> Pair | None:
+        """Return the images of two points and how they are drawn; None where one is not there."""
+        return self._gallery.pair(self.check_row(a), self.check_row(b))
 
     def compare(self, a: int, b: int, key: str) -> Comparison:
         """Return the distances of two points, the one of the plane in the projection of that key."""

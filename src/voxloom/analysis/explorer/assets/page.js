@@ -226,7 +226,7 @@
     if (event.target.closest("#large")) return large.close();
     const image = event.target.closest("img.zoomable");
     if (!image) return;
-    byId("large-image").src = image.src;
+    byId("large-image").src = image.dataset.large || image.src;
     byId("large-image").alt = image.alt;
     large.showModal();
   });

@@ -13,21 +13,20 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field
 
-from voxloom.analysis.latents.distances import latent_distance, nearest_points
+from voxloom.analysis.latents.distances import latent_distance, lookups, nearest_points, squared_distances
 from voxloom.analysis.latents.estimates import plain, table_text
-from voxloom.analysis.latents.exams import group_gap
-from voxloom.analysis.latents.frechet import Frechet, frechet_distance
+from voxloom.analysis.latents.finite import finite_blocks
+from voxloom.analysis.latents.frechet import Frechet, frechet_distance, frechet_of_squares
 from voxloom.analysis.latents.points import Points
 from voxloom.analysis.latents.resampling import balanced
-from voxloom.analysis.latents.two_samples import MmdTest, mmd_test
+from voxloom.analysis.latents.two_samples import MmdTest, mmd_test_of_squares
 from voxloom.atomic import replacing, write_json
 from voxloom.component import Component
 from voxloom.errors import ConfigError, OutputExistsError
 from voxloom.jobs.latent_stores import key_row
+from voxloom.sample import Array
 
 __all__ = ["DistanceOptions", "Distances", "compare_latents", "key_distance"]
-
-_BATCH = 1024  # points whose nearest are looked for at once
 
 Progress = Callable[[float, str], object]
 
@@ -152,6 +151,8 @@ def compare_latents(
     ------
     ConfigError
         When there are not two groups with a point each.
+    DataError
+        When a vector is not finite.
     """
     options, tell = options or DistanceOptions(), progress or _silent
     names = [name for name, part in points.parts.items() if len(part)]
@@ -164,19 +165,25 @@ def compare_latents(
     codes = np.full(len(points), -1)
     codes[rows[0]], codes[rows[1]] = 0, 1
     chosen = balanced(codes, options.max_points, options.seed)
-    x, y = (points.vectors(chosen[codes[chosen] == place]) for place in (0, 1))
-    tell(0.1, "distances")
-    gap = group_gap(x, y)
-    assert gap is not None
+    chosen, first = chosen[np.argsort(codes[chosen], kind="stable")], int((codes[chosen] == 0).sum())
     centres = float(np.linalg.norm(_mean(points, rows[0]) - _mean(points, rows[1])))
-    mmd = mmd_test(x, y, permutations=options.permutations, seed=options.seed)
-    tell(0.3, "Frechet distance")
-    frechet = frechet_distance(x, y)
+    tell(0.1, "distances")
+    squares, frechet = _of_all_pairs(points.vectors(chosen), first)
+    cross = float(np.sqrt(squares[:first, first:]).mean())
+    tell(0.3, "MMD")
+    mmd = mmd_test_of_squares(squares, first, permutations=options.permutations, seed=options.seed)
     found = _nearest(points, rows, lambda share: tell(0.5 + 0.5 * share, "nearest neighbours"))
-    counts = len(rows[0]), len(rows[1])
-    keys = tuple(points.parts[names[0]].source.keys)
     return Distances(
-        (names[0], names[1]), counts, (len(x), len(y)), centres, gap.cross, mmd, frechet, keys, *found
+        groups=(names[0], names[1]),
+        counts=(len(rows[0]), len(rows[1])),
+        compared=(first, len(chosen) - first),
+        centres=centres,
+        cross=cross,
+        mmd=mmd,
+        frechet=frechet,
+        keys=tuple(points.parts[names[0]].source.keys),
+        nearest_keys=found[0],
+        nearest=found[1],
     )
 
 
@@ -196,9 +203,21 @@ def key_distance(points: Points, a: tuple[str, str], b: tuple[str, str]) -> floa
     return latent_distance(first, second)
 
 
+def _of_all_pairs(vectors: Array, first: int) -> tuple[npt.NDArray[np.float64], Frechet]:
+    """Return the squared distances of points (n, D), and the Frechet distance of the first to the others.
+
+    The distances are found once, and all else comes of them where vectors are long, so that beside the
+    vectors in float32 there is never a copy of them.
+    """
+    squares = squared_distances(vectors)
+    if len(vectors) <= vectors.shape[1]:
+        return squares, frechet_of_squares(squares, first, vectors.shape[1])
+    return squares, frechet_distance(vectors[:first], vectors[first:])
+
+
 def _mean(points: Points, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
     total = np.zeros(points.dim)
-    for _, block in points.blocks(rows):
+    for _, block in finite_blocks(points, rows):
         total += block.sum(axis=0, dtype=np.float64)
     return total / len(rows)
 
@@ -209,9 +228,10 @@ def _nearest(
     """Return the key of the nearest of the second group for each point of the first, and how far it is."""
     second = Points({"b": points.parts[points.groups[rows[1][0]]]})
     found, distances = [], []
-    for start in range(0, len(rows[0]), _BATCH):
-        tell(start / len(rows[0]))
-        best = nearest_points(points.vectors(rows[0][start : start + _BATCH]), second)
+    parts = lookups(rows[0], points.dim)
+    for done, part in enumerate(parts):
+        tell(done / len(parts))
+        best = nearest_points(points.vectors(part), second)
         found += [second.keys[row] for row in best.rows.tolist()]
         distances.append(best.distances)
     tell(1.0)

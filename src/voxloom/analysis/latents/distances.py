@@ -11,16 +11,18 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from voxloom.analysis.latents.finite import finite_blocks
 from voxloom.analysis.latents.points import Points
 from voxloom.errors import SchemaError
 from voxloom.sample import Array
 
-__all__ = ["Nearest", "latent_distance", "nearest_points", "squared_distances"]
+__all__ = ["Nearest", "latent_distance", "lookups", "nearest_points", "squared_distances"]
 
 _COLUMNS = 4096  # of a vector that are float64 at once
 _BLOCK = 4096  # training points that are compared at once
 _CANDIDATES = 4  # found in float32 and measured again in float64
-_AGAIN = 256  # queries that are measured again at once
+_AGAIN_BYTES = 1 << 25  # of candidates that are measured again at once
+_QUERIES, _QUERY_BYTES = 2048, 1 << 27  # most that are looked up in one reading of all points
 
 Matrix = npt.NDArray[np.float64]
 Codes = npt.NDArray[np.integer]
@@ -94,13 +96,15 @@ def nearest_points(queries: Array, points: Points, *, apart: tuple[Codes, Codes]
     points
         Where the nearest are looked for.
     apart
-        Codes of the queries (n,) and of the points (N,): points with the query's own code are passed
-        over, for instance the query itself, or all of the same patient.
+        Codes of the queries, (n,) or several of each (n, k), and of the points, (N,): points with a code
+        of the query are passed over, for instance the query itself, or all of the same patient.
 
     Raises
     ------
     SchemaError
         When the vectors differ in length.
+    DataError
+        When a vector of the points is not finite.
 
     Examples
     --------
@@ -115,8 +119,9 @@ def nearest_points(queries: Array, points: Points, *, apart: tuple[Codes, Codes]
         )
     rows, squares = _candidates(np.asarray(queries, np.float32), points, apart)
     distances = np.full(rows.shape, np.inf)
-    for start in range(0, len(rows), _AGAIN):
-        part = slice(start, start + _AGAIN)
+    size = max(1, _AGAIN_BYTES // (4 * points.dim * max(1, rows.shape[1])))
+    for start in range(0, len(rows), size):
+        part = slice(start, start + size)
         found = points.vectors(rows[part].ravel()).reshape(*rows[part].shape, -1)
         for column in range(rows.shape[1]):
             gap = np.asarray(queries[part], np.float64) - found[:, column]
@@ -126,6 +131,20 @@ def nearest_points(queries: Array, points: Points, *, apart: tuple[Codes, Codes]
     least, row = np.take_along_axis(distances, best, 1)[:, 0], np.take_along_axis(rows, best, 1)[:, 0]
     none = np.isinf(least)
     return Nearest(np.where(none, -1, row), np.where(none, np.nan, least))
+
+
+def lookups(rows: Codes, dim: int) -> list[Codes]:
+    """Return rows of queries in parts that `nearest_points` takes at once: as many as fit into 128 MB.
+
+    Examples
+    --------
+    >>> [len(part) for part in lookups(np.arange(5000), 64)]
+    [1667, 1667, 1666]
+    >>> len(lookups(np.arange(2048), 4 * 128 * 128))
+    4
+    """
+    most = max(1, min(_QUERIES, _QUERY_BYTES // (4 * dim)))
+    return np.array_split(rows, max(1, -(-len(rows) // most)))
 
 
 def _candidates(
@@ -140,7 +159,8 @@ def _candidates(
         block = block - centre
         found = own[:, None] + np.einsum("nd,nd->n", block, block) - 2 * (queries @ block.T)
         if apart is not None:
-            found[apart[0][:, None] == apart[1][start : start + len(block)]] = np.inf
+            for codes in np.atleast_2d(apart[0].T):
+                found[codes[:, None] == apart[1][start : start + len(block)]] = np.inf
         few = np.argpartition(found, min(_CANDIDATES, len(block)) - 1, axis=1)[:, :_CANDIDATES]
         squares = np.concatenate([squares, np.take_along_axis(found, few, 1)], axis=1)
         rows = np.concatenate([rows, few + start], axis=1)
@@ -151,6 +171,6 @@ def _candidates(
 
 def _blocks(points: Points) -> Iterator[tuple[int, Array]]:
     """Yield (first row, vectors) of a few points at a time: of short vectors a block would be too many."""
-    for place, block in points.blocks():
+    for place, block in finite_blocks(points):
         for start in range(0, len(block), _BLOCK):
             yield place.start + start, block[start : start + _BLOCK]

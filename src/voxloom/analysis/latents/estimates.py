@@ -133,7 +133,8 @@ def score_interval(share: float, trials: int, confidence: float) -> Estimate:
     middle = (share + square / (2 * trials)) / (1 + square / trials)
     spread = share * (1 - share) / trials + square / (4 * trials**2)
     reach = math.sqrt(square * max(spread, 0)) / (1 + square / trials)
-    return Estimate(share, max(0.0, middle - reach), min(1.0, middle + reach))
+    low, high = max(0.0, middle - reach), min(1.0, middle + reach)
+    return Estimate(share, low if share > 0 else 0.0, high if share < 1 else 1.0)  # no rounding there
 
 
 def plain(value: Any) -> Any:

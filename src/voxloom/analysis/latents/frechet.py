@@ -21,6 +21,7 @@ __all__ = [
     "frechet_dims",
     "frechet_distance",
     "frechet_of_moments",
+    "frechet_of_squares",
     "principal_coordinates",
 ]
 
@@ -28,6 +29,7 @@ Matrix = npt.NDArray[np.float64]
 
 MAX_DIMS = 50
 """Most dimensions that a covariance is estimated in."""
+_NO_COVARIANCE = "fewer than two points: no covariance."
 _ZERO = 1e-10  # of the largest eigenvalue; smaller ones are rounding
 
 
@@ -86,27 +88,52 @@ def frechet_distance(x: Array, y: Array, *, dims: int | None = None) -> Frechet:
     """
     check_samples(x, y)
     smaller = min(len(x), len(y))
+    if len(x) + len(y) <= x.shape[1]:  # then the smaller problem, which holds no copy in float64
+        return frechet_of_squares(squared_distances(np.concatenate([x, y])), len(x), x.shape[1], dims=dims)
     if smaller < 2:
-        return Frechet(math.nan, 0, math.nan, "fewer than two points: no covariance.")
+        return Frechet(math.nan, 0, math.nan, _NO_COVARIANCE)
     wanted = frechet_dims(x.shape[1], smaller, dims)
     both = np.concatenate([x, y]).astype(np.float64)
     if wanted == x.shape[1]:
         return Frechet(_frechet(both[: len(x)], both[len(x) :]), wanted, 1.0)
-    coordinates, explained = _principal(both, wanted)
-    kept = coordinates.shape[1]
+    coordinates, explained = _components(both, wanted)
+    return _measured(coordinates, len(x), x.shape[1], explained)
+
+
+def frechet_of_squares(squares: Matrix, first: int, dim: int, *, dims: int | None = None) -> Frechet:
+    """Return what `frechet_distance` returns, from the squared distances of both samples alone.
+
+    Parameters
+    ----------
+    squares
+        (n + m, n + m), those of the first sample before those of the second.
+    first
+        n.
+    dim
+        D.
+    dims
+        As in `frechet_distance`.
+    """
+    smaller = min(first, len(squares) - first)
+    if smaller < 2:
+        return Frechet(math.nan, 0, math.nan, _NO_COVARIANCE)
+    coordinates, explained = principal_coordinates(squares, frechet_dims(dim, smaller, dims))
+    return _measured(coordinates, first, dim, explained)
+
+
+def _measured(coordinates: Matrix, first: int, dim: int, explained: float) -> Frechet:
+    kept, smaller = coordinates.shape[1], min(first, len(coordinates) - first)
+    notice = (
+        f"measured in {kept} principal components of {dim} dimensions: the smaller sample has "
+        f"{smaller} points."
+    )
     return Frechet(
-        _frechet(coordinates[: len(x)], coordinates[len(x) :]),
-        kept,
-        explained,
-        f"measured in {kept} principal components of {x.shape[1]} dimensions: the smaller sample has "
-        f"{smaller} points.",
+        _frechet(coordinates[:first], coordinates[first:]), kept, explained, notice if kept < dim else ""
     )
 
 
-def _principal(x: Matrix, dims: int) -> tuple[Matrix, float]:
-    """Return coordinates along the first principal components by the smaller of the two problems."""
-    if len(x) <= x.shape[1]:
-        return principal_coordinates(squared_distances(x), dims)
+def _components(x: Matrix, dims: int) -> tuple[Matrix, float]:
+    """Return coordinates along the first principal components, and their share of the variance."""
     centred = x - x.mean(axis=0)
     values, vectors = np.linalg.eigh(centred.T @ centred)
     values = np.maximum(values[::-1], 0)

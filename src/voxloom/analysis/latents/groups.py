@@ -235,6 +235,7 @@ class GroupStatistics:
             "nearer than train",
             "below 1st percentile",
             "inauthentic",
+            "of held-out training",
         ]
         rows = [
             [
@@ -244,6 +245,7 @@ class GroupStatistics:
                 r.nearer_than_train,
                 r.below_first_percentile,
                 r.inauthentic,
+                r.inauthentic_of_train,
             ]
             for r in self.memorisation
         ]

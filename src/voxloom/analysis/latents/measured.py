@@ -21,6 +21,7 @@ from voxloom.analysis.latents.frechet import MAX_DIMS
 from voxloom.analysis.latents.groups import GroupRow, PairRow
 from voxloom.analysis.latents.memorisation import MemorisationRow, Training
 from voxloom.analysis.latents.moments import Moments, moments
+from voxloom.analysis.latents.nearness import FEWEST_FOR_PERCENTILE, FEWEST_TRAIN
 from voxloom.analysis.latents.neighbourhoods import (
     ProjectionQuality,
     continuity,
@@ -43,6 +44,7 @@ from voxloom.seeding import rng_for
 __all__ = ["Measured"]
 
 _FEW_UNITS = 10  # images or patients below which an interval is too narrow
+_FEW_TRAIN = 50  # training images or patients below which an interval is too narrow
 _LEVEL = 0.05  # of a test, by custom
 _TOLD = 5  # groups that a notice names
 
@@ -270,6 +272,7 @@ class Measured:
                 f"{options.sample} of {len(train)} training points were drawn for their own nearest; "
                 "neighbours are looked for among all."
             )
+        self._tell_few_train(training.count)
         rows = []
         for i, name in enumerate(self.partition.names):
             chosen = subset.groups == i
@@ -281,6 +284,15 @@ class Measured:
                     f"{name} lies at distance 0 of the training data: is it the training data?"
                 )
         return tuple(rows)
+
+    def _tell_few_train(self, units: int) -> None:
+        for most, told in [
+            (FEWEST_TRAIN, "no intervals beside them"),
+            (_FEW_TRAIN, "intervals beside them are narrower than they should be"),
+            (FEWEST_FOR_PERCENTILE, "too few for a first percentile"),
+        ]:
+            if units < most:
+                self.notices.append(f"fewer than {most} training {self.partition.unit_kind}: {told}.")
 
     def _train_units(self, train: Points, patient: str | None) -> Codes:
         if patient is None:

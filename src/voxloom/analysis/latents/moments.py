@@ -10,8 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from voxloom.analysis.latents.finite import finite_blocks
 from voxloom.analysis.latents.points import Points
-from voxloom.errors import DataError
 from voxloom.sample import Array
 
 __all__ = ["Moments", "moments"]
@@ -64,8 +64,7 @@ def moments(points: Points, groups: Codes, cells: Codes) -> Moments:
     sums = _Sums(groups, points.dim)
     squares, of_cells = _Sums(groups, points.dim), _Sums(cells, points.dim)
     shift: Matrix | None = None
-    for place, block in points.blocks():
-        _check(points, place, block)
+    for place, block in finite_blocks(points):
         shift = np.asarray(block.mean(axis=0, dtype=np.float64)) if shift is None else shift
         block = block - shift  # what is squared stays small
         sums.add(place, block)
@@ -97,13 +96,3 @@ class _Sums:
     @property
     def means(self) -> Matrix:
         return np.asarray(self.sums / np.maximum(self.counts, 1)[:, None])
-
-
-def _check(points: Points, place: slice, block: Array) -> None:
-    wrong = np.flatnonzero(~np.isfinite(block).all(axis=1))
-    if len(wrong):
-        row = place.start + int(wrong[0])
-        raise DataError(
-            f"the vector of {points.keys[row]} holds a value that is not finite, as {len(wrong)} of "
-            f"{len(block)} read with it do: expected numbers. Encode it again, or leave it out."
-        )

@@ -26,6 +26,7 @@ __all__ = [
     "median_bandwidth",
     "mmd2",
     "mmd_test",
+    "mmd_test_of_squares",
     "p_value",
     "permuted_mmd2",
 ]
@@ -110,7 +111,8 @@ def mmd2(x: Array, y: Array, *, bandwidth: float | None = None) -> float:
     >>> abs(same) < 0.01 < 0.1 < other
     True
     """
-    kernel, cells, _ = _kernel_of(x, y, bandwidth)
+    check_samples(x, y)
+    kernel, cells, _ = _kernel_of(squared_distances(np.concatenate([x, y])), len(x), bandwidth)
     return _mmd2(kernel, cells)
 
 
@@ -136,7 +138,26 @@ def mmd_test(
     >>> mmd_test(x[:20], x[20:]).p > 0.05, mmd_test(x[:20], x[20:] + 2).p
     (True, 0.001)
     """
-    kernel, cells, width = _kernel_of(x, y, bandwidth)
+    check_samples(x, y)
+    squares = squared_distances(np.concatenate([x, y]))
+    return mmd_test_of_squares(squares, len(x), bandwidth=bandwidth, permutations=permutations, seed=seed)
+
+
+def mmd_test_of_squares(
+    squares: Matrix, first: int, *, bandwidth: float | None = None, permutations: int = 999, seed: int = 42
+) -> MmdTest:
+    """Return what `mmd_test` returns, from the squared distances of both samples alone.
+
+    Parameters
+    ----------
+    squares
+        (n + m, n + m), those of the first sample before those of the second.
+    first
+        n.
+    bandwidth, permutations, seed
+        As in `mmd_test`.
+    """
+    kernel, cells, width = _kernel_of(squares, first, bandwidth)
     found = _mmd2(kernel, cells)
     if math.isnan(found):
         return MmdTest(found, math.nan, width)
@@ -204,12 +225,10 @@ def _exchanged(cells: Cells, permutations: int, rng: np.random.Generator) -> Mat
     return np.abs(is_first - swapped)
 
 
-def _kernel_of(x: Array, y: Array, bandwidth: float | None) -> tuple[Matrix, Cells, float]:
-    check_samples(x, y)
-    squares = squared_distances(np.concatenate([x, y]))
+def _kernel_of(squares: Matrix, first: int, bandwidth: float | None) -> tuple[Matrix, Cells, float]:
     width = median_bandwidth(squares) if bandwidth is None else bandwidth
     rows = np.arange(len(squares))
-    return gaussian_kernel(squares, width), Subset(rows, (rows >= len(x)) * 1, rows).cells, width
+    return gaussian_kernel(squares, width), Subset(rows, (rows >= first) * 1, rows).cells, width
 
 
 def _mmd2(kernel: Matrix, cells: Cells) -> float:

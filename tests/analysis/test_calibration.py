@@ -62,12 +62,25 @@ def test_a_perfect_sampler_is_calibrated_with_few_samples(samples: int) -> None:
 
 def test_pixels_on_which_all_samples_agree_are_in_no_bin() -> None:
     found = calibration_of(np.array([0.0, 0.0, 3.0, 1.0]), np.array([0.0, 0.0, 0.0, 1.0]))
-    assert found.constant == 0.75
+    assert [found.constant, found.constant_wrong] == pytest.approx([0.75, 1 / 3])
     assert (found.sigma.tolist(), found.rmse.tolist()) == ([1.0], [1.0])
-    assert found.coverage[0.5] == 0.5  # the two that are right; 1 lies outside of 0.67
+    assert (found.coverage[0.5], found.coverage[0.9]) == (0, 1)  # 1 lies outside of 0.67
     alike = calibration_of(np.ones(3), np.zeros(3))
     assert math.isnan(alike.ence)
+    assert math.isnan(alike.coverage[0.5])
+    assert (alike.constant, alike.constant_wrong) == (1, 1)
     assert not alike.sigma.size
+
+
+def test_an_empty_background_hides_no_overconfidence() -> None:
+    rng = rng_for(0, "background")
+    error, deviation = 3 * rng.normal(size=100_000), np.ones(100_000)
+    bare = calibration_of(error, deviation)
+    error[:70_000] = deviation[:70_000] = 0
+    found = calibration_of(error, deviation)
+    assert (found.constant, found.constant_wrong) == (0.7, 0)
+    assert found.coverage == pytest.approx(bare.coverage, abs=0.01)
+    assert found.coverage[0.9] < 0.45
 
 
 def test_folders_are_read_as_far_as_they_go(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from voxloom.analysis.comparison import (
     has_validated,
     leaked_between,
     reached,
+    share_data,
 )
 from voxloom.analysis.records import RunRecord
 
@@ -79,3 +80,14 @@ def test_samples_that_one_trains_on_and_the_other_validates() -> None:
     second = run(train=("a", "d"), validation=("b", "e"))
     assert leaked_between(first, second) == leaked_between(second, first) == 2
     assert leaked_between(first, first) == leaked_between(first, run()) == 0
+
+
+def test_data_are_shared_where_their_folders_are() -> None:
+    def of(**config: Any) -> RunRecord:
+        return RunRecord(Path("run"), {}, config, (), ())
+
+    here = of(data_base_dir="data/mri", val_dir=None)
+    assert share_data(here, of(data_base_dir="data/mri/"))
+    assert share_data(of(), of())
+    assert not share_data(here, of(data_base_dir="data/ct"))
+    assert not share_data(here, of(data_base_dir="data/mri", val_dir="data/val"))

@@ -63,6 +63,18 @@ def test_runs_of_a_kind_are_compared(tmp_path: Path, run: Path, second: Path, re
     assert "process" not in table
 
 
+def test_keys_that_are_alike_in_other_data_are_no_leak(
+    tmp_path: Path, run: Path, second: Path, read_page: Reader
+) -> None:
+    for folder, data in ((run, "data/first"), (second, "data/second")):
+        config = json.loads((folder / "config.json").read_text())
+        (folder / "config.json").write_text(json.dumps({**config, "data_base_dir": data}))
+    text = read_page(write_report(tmp_path / "report.html", runs=[run, second])).text
+    assert "trains on samples" not in text
+    assert "trains on keys that another validates, in other data: ldm and ldm_slow (2)." in text
+    assert "Not all of these runs name the same data" in text
+
+
 def test_splits_of_many_runs_are_told_in_a_few_sentences(
     tmp_path: Path, run: Path, read_page: Reader
 ) -> None:
@@ -103,6 +115,7 @@ def test_predictions_stand_side_by_side(
     for text in (
         "Paired differences from flow",
         "better on 100 % of 4 images",
+        "Fewer than 6 images or groups say too little for an interval",
         "flow: every image, 5",
         "sampler: every image, 4",
         "sampler 8",  # samples an image

@@ -3,7 +3,9 @@ from pathlib import Path
 import numpy as np
 
 from voxloom.analysis.error_maps import intensity, mean_errors
+from voxloom.analysis.error_maps_section import error_maps_section
 from voxloom.analysis.records import PredictionRecord
+from voxloom.analysis.results import Result
 from voxloom.sources.write import write_image
 
 
@@ -49,6 +51,10 @@ def test_an_image_with_values_that_are_no_numbers_is_left_out(tmp_path: Path) ->
     assert maps is not None
     assert (maps.count, maps.left_out) == (2, 1)
     assert (maps.absolute == 1).all()
+    result = Result("flow", PredictionRecord.read(tmp_path), None)
+    assert "1 image left out (of another size, unreadable, or with values that are no numbers)" in str(
+        error_maps_section([result])
+    )
 
 
 def test_colours_grow_brighter() -> None:

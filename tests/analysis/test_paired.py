@@ -35,6 +35,22 @@ def test_the_interval_is_that_of_the_mean_difference() -> None:
     )
 
 
+@pytest.mark.parametrize("count", [2, 3, 5])
+def test_a_few_images_have_no_interval(count: int) -> None:
+    found = paired_differences(values(np.zeros(count)), values(np.ones(count)))["psnr"]
+    assert (found.count, found.units, found.mean) == (count, count, 1)
+    assert math.isnan(found.low)
+    assert not found.is_clear
+
+
+@pytest.mark.parametrize(("count", "quantile"), [(6, 2.571), (8, 2.365), (20, 2.093)])
+def test_the_interval_of_few_images_is_as_wide_as_students(count: int, quantile: float) -> None:
+    change = rng_for(0, "few", count).normal(size=count)
+    found = paired_differences(values(np.zeros(count)), values(change))["psnr"]
+    width = 2 * quantile * change.std(ddof=1) / math.sqrt(count)
+    assert found.high - found.low == pytest.approx(width, rel=0.12)  # plain percentiles: 0.7 of it for 6
+
+
 def test_a_lower_error_is_better() -> None:
     found = paired_differences(values(np.ones(4), "mae"), values(np.array([0.5, 0.5, 2, 1]), "mae"))["mae"]
     assert found.mean == 0
@@ -54,11 +70,18 @@ def test_only_shared_finite_values_count() -> None:
 
 
 def test_groups_are_drawn_whole() -> None:
-    change = np.repeat([0.0, 1.0, 2.0, 3.0], 10)
-    names = [f"p{i // 10}_s{i % 10}" for i in range(40)]
+    change = np.repeat(np.arange(8.0), 10)
+    names = [f"p{i // 10}_s{i % 10}" for i in range(80)]
     first = {name: {"psnr": 0.0} for name in names}
     second = {name: {"psnr": float(c)} for name, c in zip(names, change, strict=True)}
     alone, grouped = (
         paired_differences(first, second, Bootstrap(group=g))["psnr"] for g in (None, r"^(p\d)")
     )
     assert grouped.high - grouped.low > 2 * (alone.high - alone.low)
+    assert (alone.count, alone.units, grouped.units) == (80, 80, 8)
+
+
+def test_many_images_of_few_patients_have_no_interval() -> None:
+    names = [f"p{i % 3}_{i}" for i in range(60)]
+    first, second = ({name: {"psnr": value} for name in names} for value in (0.0, 1.0))
+    assert math.isnan(paired_differences(first, second, Bootstrap(group=r"^(p\d)"))["psnr"].low)

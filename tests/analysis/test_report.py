@@ -111,7 +111,7 @@ def test_an_image_that_cannot_be_shown_is_said(
     write_image(predictions / "target" / "b.tif", glyph[:-1])
     page = read_page(write_report(tmp_path / "report.html", predictions=predictions))
     assert page.text.count("Cannot be shown") == 2
-    assert "3 images · 2 images of another size or unreadable left out" in page.text
+    assert "3 images · 2 images left out (of another size, unreadable" in page.text
     assert len(page.images) == 3 + 3
 
 

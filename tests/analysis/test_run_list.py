@@ -1,4 +1,5 @@
 import json
+import os
 import time
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,29 @@ def test_runs_are_found_below_and_not_inside_each_other(tmp_path: Path) -> None:
     (tmp_path / "twice").symlink_to(tmp_path / "deep")
     assert names(found_runs(tmp_path)) == ["a", "deep/er/b"]
     assert names(found_runs(tmp_path / "a")) == ["a"]
+
+
+def test_a_folder_that_is_not_to_be_read_hides_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(tmp_path / "a")
+    run(tmp_path / "locked")
+    run(tmp_path / "z")
+    whole, listed = os.stat, os.listdir
+
+    def stat(path: Any, *given: Any, **more: Any) -> os.stat_result:
+        if "locked" in Path(str(path)).parent.parts:
+            raise PermissionError(13, "Permission denied", str(path))
+        return whole(path, *given, **more)
+
+    def listdir(path: Any = ".") -> list[str]:
+        if Path(path).name == "locked":
+            raise PermissionError(13, "Permission denied", str(path))
+        return listed(path)
+
+    monkeypatch.setattr(os, "stat", stat)
+    monkeypatch.setattr(os, "listdir", listdir)
+    assert names(found_runs(tmp_path)) == ["a", "z"]
 
 
 def test_an_entry_tells_what_the_run_says(tmp_path: Path) -> None:

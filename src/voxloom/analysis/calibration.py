@@ -49,9 +49,13 @@ class Calibration:
     ence
         Expected normalised calibration error, 0 is perfect.
     coverage
-        Nominal share of a central interval -> share of pixels whose target lies inside.
+        Nominal share of a central interval -> share of pixels whose target lies inside, among those
+        whose deviation is larger than 0; NaN where there are none.
     constant
-        Share of pixels whose deviation is 0: all samples agree; they are in no bin.
+        Share of pixels whose deviation is 0: all samples agree. They are in no bin and do not count for
+        the coverage: a background that is right by itself would hide that the rest is not.
+    constant_wrong
+        Share of those that have an error all the same; NaN where there are none.
     left_out
         Images that could not be read or do not fit.
     """
@@ -65,6 +69,7 @@ class Calibration:
     ence: float
     coverage: Mapping[float, float]
     constant: float
+    constant_wrong: float
     left_out: int = 0
 
 
@@ -148,22 +153,28 @@ def calibration_of(
     factor = math.sqrt((samples + 1) / (samples - 1)) if samples and samples > 1 else 1.0
     error, deviation = np.abs(error).astype(np.float64), factor * np.asarray(deviation, np.float64)
     known = deviation > 0
-    sigma, rmse = _binned(error[known], deviation[known])
+    constant_wrong = float(np.mean(error[~known] > 0)) if not known.all() else math.nan
+    pixels, error, deviation = len(error), error[known], deviation[known]
+    sigma, rmse = _binned(error, deviation)
     freedom = samples - 1 if samples and samples > 1 else None
     levels = sorted({*LEVELS, *_CURVE})
     within = {
-        level: float(np.mean(error <= central_quantile(level, freedom) * deviation)) for level in levels
+        level: float(np.mean(error <= central_quantile(level, freedom) * deviation))
+        if len(error)
+        else math.nan
+        for level in levels
     }
     return Calibration(
         images=images,
-        pixels=len(error),
+        pixels=pixels,
         samples=samples,
         factor=factor,
         sigma=sigma,
         rmse=rmse,
         ence=float(np.mean(np.abs(sigma - rmse) / sigma)) if len(sigma) else math.nan,
         coverage=within,
-        constant=float(np.mean(~known)),
+        constant=float(np.mean(~known)) if pixels else math.nan,
+        constant_wrong=constant_wrong,
         left_out=left_out,
     )
 

@@ -103,6 +103,7 @@ def _coverage(found: Mapping[str, Calibration]) -> str:
         line(sorted(each.coverage.items()), x, y, i, dash=dash_of(i))
         + line([(level, each.coverage[level]) for level in LEVELS], x, y, i, dots=True, dash="0 9999")
         for i, each in enumerate(found.values())
+        if each.constant < 1
     ]
     ideal = f'<path class="ideal" d="M{x.start} {y.start}L{x.end} {y.end}"/>'
     axes = _titles("Targets inside central intervals", "nominal share", "share of pixels")
@@ -126,7 +127,7 @@ def _key(number: int, name: str, y: int) -> str:
 
 def _table(found: Mapping[str, Calibration]) -> Markup:
     levels = [f"inside {100 * level:g} %" for level in LEVELS]
-    names = ("", "Calibration error (ENCE) ↓", *levels, "deviation 0", "images", "pixels")
+    names = ("", "Calibration error (ENCE) ↓", *levels, "deviation 0", "of these wrong", "images", "pixels")
     head = element("tr", *(element("th", text) for text in names))
     body = [
         element("tr", element("th", name), *(element("td", text) for text in _row(each)))
@@ -137,8 +138,13 @@ def _table(found: Mapping[str, Calibration]) -> Markup:
 
 def _row(each: Calibration) -> list[str]:
     ence = "-" if math.isnan(each.ence) else f"{each.ence:.3f}"
-    inside = [f"{100 * each.coverage[level]:.1f} %" for level in LEVELS]
-    return [ence, *inside, f"{100 * each.constant:.1f} %", f"{each.images:,}", f"{each.pixels:,}"]
+    inside = [_percent(each.coverage[level]) for level in LEVELS]
+    constant = [_percent(each.constant), _percent(each.constant_wrong)]
+    return [ence, *inside, *constant, f"{each.images:,}", f"{each.pixels:,}"]
+
+
+def _percent(share: float) -> str:
+    return "-" if math.isnan(share) else f"{100 * share:.1f} %"
 
 
 def _explained(found: Mapping[str, Calibration]) -> Markup:
@@ -147,8 +153,9 @@ def _explained(found: Mapping[str, Calibration]) -> Markup:
         "diagonal the deviation tells the size of the error. The calibration error is the mean over the "
         "bins of |deviation - error| / deviation (ENCE, Levi et al. 2022); 0 is perfect. Right: how often "
         "the target lies inside the central interval; below the diagonal a model is too sure. Pixels are "
-        "drawn at random from at most 256 images, two million in all. Pixels whose deviation is 0 are in "
-        "no bin; they count for the coverage, where only an error of 0 lies inside."
+        "drawn at random from at most 256 images, two million in all. Pixels whose deviation is 0 (all "
+        "samples agree, as on an empty background) are left out of both; the table tells their share, "
+        "and how many of them have an error."
     )
     few = [f"{name} {each.samples}" for name, each in found.items() if each.samples]
     drawn = (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -21,6 +22,7 @@ __all__ = [
     "higher_is_better",
     "leaked_between",
     "reached",
+    "share_data",
 ]
 
 SCORES = tuple(METRICS)
@@ -33,6 +35,7 @@ _FAMILIES = {
     "pix2pix": "Translators",
 }
 _ABOUT_PLACES = ("run_dir", "resume_ckpt", "checkpoint_dir")  # where a run lies is no difference of a model
+_DATA = ("data_base_dir", "val_dir")
 _ABSENT = object()
 
 
@@ -142,11 +145,25 @@ def higher_is_better(name: str) -> bool | None:
 
 
 def leaked_between(first: RunRecord, second: RunRecord) -> int:
-    """Return how many samples one of two runs trains on and the other validates."""
+    """Return how many keys one of two runs trains on and the other validates.
+
+    They are the same samples where the runs share their data: see `share_data`.
+    """
     (train_a, held_a), (train_b, held_b) = (
         [set(run.split.get(part, ())) for part in ("train", "validation")] for run in (first, second)
     )
     return len(train_a & held_b) + len(train_b & held_a)
+
+
+def share_data(first: RunRecord, second: RunRecord) -> bool:
+    """Return whether two runs name the same data, so that keys that are alike are the same samples.
+
+    Two that do not say where their data lie count as sharing them.
+    """
+    places = [
+        [os.path.normpath(str(run.config.get(name) or ".")) for name in _DATA] for run in (first, second)
+    ]
+    return places[0] == places[1]
 
 
 def _reached(name: str, rows: Iterable[Mapping[str, Any]]) -> Reached | None:

@@ -17,6 +17,7 @@ from voxloom.analysis.comparison import (
     higher_is_better,
     leaked_between,
     reached,
+    share_data,
 )
 from voxloom.analysis.figures import run_curves
 from voxloom.analysis.markup import Markup, element, joined
@@ -27,6 +28,7 @@ from voxloom.analysis.tables import amount, duration, entries, remark, text_of
 __all__ = ["comparison_section"]
 
 _LOSSES = "Losses can be compared only where runs minimise the same one: see what differs."
+_ELSEWHERE = "Not all of these runs name the same data (data_base_dir, val_dir): keys that are alike"
 _MOST_PAIRS = 4  # of runs that are named in a sentence
 
 
@@ -199,21 +201,29 @@ def _shared(runs: Mapping[str, RunRecord]) -> list[Markup]:
     else:
         text = f"Only {common:,} of {amount(either, 'validation sample')} are validated by all of them"
         told.append(remark(f"{text}: the means of their validations are over different samples."))
+    elsewhere = [run for run in known.values() if not share_data(next(iter(known.values())), run)]
+    if elsewhere:
+        told.append(remark(f"{_ELSEWHERE} need not be the same samples; the counts here are of keys."))
     return [*told, *_leaks(known)]
 
 
 def _leaks(runs: Mapping[str, RunRecord]) -> list[Markup]:
-    found = [
-        f"{first} and {second} ({leaked:,})"
-        for (first, a), (second, b) in combinations(runs.items(), 2)
-        if (leaked := leaked_between(a, b))
-    ]
-    if not found:
-        return []
-    rest = f", and {amount(len(found) - _MOST_PAIRS, 'more pair')}" if len(found) > _MOST_PAIRS else ""
-    pairs = ", ".join(found[:_MOST_PAIRS]) + rest
+    """Tell which runs train on what others validate; of other data only that the keys are alike."""
+    found: dict[bool, list[str]] = {True: [], False: []}
+    for (first, a), (second, b) in combinations(runs.items(), 2):
+        if leaked := leaked_between(a, b):
+            found[share_data(a, b)].append(f"{first} and {second} ({leaked:,})")
     cure = "Compare them on images that neither has seen."
-    return [remark(f"One run trains on samples that another validates: {pairs}. {cure}")]
+    said = {
+        True: f"One run trains on samples that another validates: {{}}. {cure}",
+        False: "One run trains on keys that another validates, in other data: {}. They may be other images.",
+    }
+    return [remark(said[same].format(_listed(pairs))) for same, pairs in found.items() if pairs]
+
+
+def _listed(pairs: Sequence[str]) -> str:
+    rest = f", and {amount(len(pairs) - _MOST_PAIRS, 'more pair')}" if len(pairs) > _MOST_PAIRS else ""
+    return ", ".join(pairs[:_MOST_PAIRS]) + rest
 
 
 def _plain(text: str) -> Markup:

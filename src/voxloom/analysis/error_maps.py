@@ -45,7 +45,8 @@ class ErrorMaps:
     count
         Images that the means are of.
     left_out
-        Images of another size, or that could not be read.
+        Images of another size, that could not be read, or with a value that is no number: a model's
+        NaN is no error of 0.
     """
 
     target: Map
@@ -102,9 +103,9 @@ class _Sums:
     totals: list[Map] = field(default_factory=list)
 
     def add(self, target: Map, prediction: Map) -> None:
-        """Count one image in; a value that is not finite counts as no error."""
-        error = np.nan_to_num(prediction - target, posinf=0, neginf=0)
-        parts = [np.nan_to_num(target), np.abs(error), error]
+        """Count one image in, all of whose values are finite."""
+        error = prediction - target
+        parts = [target, np.abs(error), error]
         self.totals = [a + b for a, b in zip(self.totals, parts, strict=True)] if self.totals else parts
         self.count += 1
 
@@ -113,7 +114,7 @@ def _pairs(paths: Sequence[tuple[Path, Path]]) -> Iterator[tuple[Map, Map]]:
     for pair in paths:
         try:
             target, prediction = (read_image(path)[0].astype(np.float64) for path in pair)
-        except DataError:
+        except DataError:  # of a value that is no number too
             continue  # counted by the caller
         if target.shape == prediction.shape:
             yield target, prediction

@@ -50,7 +50,8 @@ def _row(name: str, maps: ErrorMaps, top: float) -> Markup:
         _map("mean absolute error", intensity(_sized(maps.absolute) / top), "heat", f"0 to {top:.3g}"),
         _map("mean error", diverging(_sized(maps.bias) / top), "signed", f"-{top:.3g} to {top:.3g}"),
     ]
-    left = f"{amount(maps.left_out, 'image')} of another size or unreadable left out" if maps.left_out else ""
+    why = "of another size, unreadable, or with values that are no numbers"
+    left = f"{amount(maps.left_out, 'image')} left out ({why})" if maps.left_out else ""
     told = " · ".join(text for text in (name, amount(maps.count, "image"), left) if text)
     return joined(element("div", told, class_="by"), element("div", *pictures, class_="maps"))
 

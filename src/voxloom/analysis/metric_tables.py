@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from voxloom.analysis.evaluation import MODEL
 from voxloom.analysis.markup import Markup, element, joined
-from voxloom.analysis.paired import PairedDifference, paired_differences
+from voxloom.analysis.paired import FEWEST_PAIRS, PairedDifference, paired_differences
 from voxloom.analysis.records import EvaluationRecord
 from voxloom.analysis.results import Result
 from voxloom.analysis.summary import METRICS, Bootstrap, Metric
@@ -190,11 +190,22 @@ def _paired_table(columns: Mapping[str, Mapping[str, PairedDifference]]) -> list
     ]
     note = (
         "Mean of the other's value minus the first's, image by image, on the images that both predicted, "
-        "with the bootstrap interval of that mean. Bold: the interval holds no zero. Several metrics and "
-        "models are compared at once, so one clear difference among many can be chance."
+        "with the bootstrap interval of that mean. Bold: the interval holds no zero. " + _chance(columns)
     )
     table = element("table", element("thead", head), element("tbody", *rows))
     return [element("div", table, class_="scroll"), element("p", note, class_="faint")]
+
+
+def _chance(columns: Mapping[str, Mapping[str, PairedDifference]]) -> str:
+    """Tell what cannot be said of few images, and how often chance alone looks clear."""
+    found = [each for differences in columns.values() for each in differences.values()]
+    told = [each for each in found if each.units >= FEWEST_PAIRS]
+    few = f"Fewer than {FEWEST_PAIRS} images or groups say too little for an interval, so none is told. "
+    many = (
+        f"{len(told)} intervals are compared at once: if the models did not differ at all, about one in 20 "
+        "would be bold by chance, and related metrics together."
+    )
+    return (few if len(told) < len(found) else "") + (many if len(told) > 1 else "")
 
 
 def _paired_cell(metric: Metric, found: PairedDifference | None) -> Markup:

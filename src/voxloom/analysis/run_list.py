@@ -106,7 +106,7 @@ def found_runs(folder: str | Path, *, now: float | None = None) -> list[RunEntry
     [('a', 'vae', 'finished')]
     """
     folder = Path(folder)
-    if not folder.is_dir():
+    if not os.path.isdir(folder):
         raise MissingDataError(f"no such folder: {folder}. Name one with runs, for instance runs.")
     return [_entry(path, folder, now) for path in _walk(folder, DEPTH, set())]
 
@@ -174,17 +174,20 @@ def _walk(folder: Path, depth: int, seen: set[str]) -> Iterator[Path]:
     if real in seen:
         return
     seen.add(real)
-    if any((folder / name).is_file() for name in _RUN_FILES):
+    if any(os.path.isfile(folder / name) for name in _RUN_FILES):
         yield folder
     elif depth > 0:
-        try:
-            inside = sorted(
-                entry.path for entry in os.scandir(folder) if entry.is_dir() and entry.name[0] != "."
-            )
-        except OSError:  # not to be read: no run of this user's
-            return
-        for path in inside:
-            yield from _walk(Path(path), depth - 1, seen)
+        for path in _folders(folder):
+            yield from _walk(path, depth - 1, seen)
+
+
+def _folders(folder: Path) -> list[Path]:
+    """Return the folders in one; none where it is not to be read, and so holds no run of this user's."""
+    try:
+        names = sorted(name for name in os.listdir(folder) if not name.startswith("."))
+    except OSError:
+        return []
+    return [folder / name for name in names if os.path.isdir(folder / name)]
 
 
 def _entry(path: Path, folder: Path, now: float | None) -> RunEntry:

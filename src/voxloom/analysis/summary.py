@@ -95,7 +95,7 @@ class Bootstrap(Component):
         ConfigError
             When `group` is no regular expression or matches no part of a name.
         """
-        _, index = np.unique([self._group_of(name) for name in names], return_inverse=True)
+        _, index = np.unique([self.unit_of(name) for name in names], return_inverse=True)
         sums, counts = np.bincount(index, values), np.bincount(index)
         if len(sums) < 2:
             return math.nan, math.nan
@@ -106,7 +106,14 @@ class Bootstrap(Component):
         low, high = np.quantile(means, (tail, 1 - tail))
         return float(low), float(high)
 
-    def _group_of(self, name: str) -> str:
+    def unit_of(self, name: str) -> str:
+        """Return what an image is drawn with: its group, or itself.
+
+        Raises
+        ------
+        ConfigError
+            When `group` is no regular expression or matches no part of the name.
+        """
         if self.group is None:
             return name
         try:

@@ -44,6 +44,12 @@ def test_the_ends_are_values_and_not_bins():
     assert ">255<" in text
 
 
+def test_no_end_lies_beyond_the_type():
+    made = histogram_of("x", {"": seen(np.arange(66, 256, dtype="uint8").reshape(10, 19))})
+    assert made.high == 255.5
+    assert sum(made.shares[""]) == pytest.approx(1)
+
+
 def test_nothing_to_count():
     assert histogram_of("x", {"": []}) is None
     assert histogram_of("x", {"": seen(np.full((2, 2), np.nan))}) is None

@@ -48,6 +48,17 @@ ADVICE: Mapping[str, tuple[Severity, str, str]] = {
         "There is nothing to learn in them, and a normalisation divides by nearly 0.",
         "Leave them out (convert --on-error skip does not: take them out of the folder or the split).",
     ),
+    "sparse": (
+        "note",
+        "A loss over all pixels is small where only the ground is predicted, and 1st and 99th percentile "
+        "are one value.",
+        "Check that nothing is missing. Normalise by minmax or a range, and not by percentiles.",
+    ),
+    "whole numbers": (
+        "note",
+        "These are counts, or 8-bit values in a float: with 8 bits the finer steps were lost before.",
+        "Nothing, where they are counts; else go back to the original files.",
+    ),
     "nonfinite": (
         "warning",
         "One NaN makes the loss NaN, and the training stops.",
@@ -72,6 +83,26 @@ ADVICE: Mapping[str, tuple[Severity, str, str]] = {
         "warning",
         "A class number without a class fails in the loss, or is learned as something else.",
         "Name all classes, or map the number to one of them (255 often means not annotated).",
+    ),
+    "negative ids": (
+        "warning",
+        "An id below 0 is no class: it fails in the loss, or is learned as something else.",
+        "Map it to a class, or to the number that says not annotated (255).",
+    ),
+    "colours in masks": (
+        "warning",
+        "Colours are no ids: a class is one number a pixel.",
+        "Write each colour as the number of its class, for instance as an image with a palette.",
+    ),
+    "gaps in ids": (
+        "note",
+        "Numbers of classes are counted from 0: a gap is a class that never occurs.",
+        "Name all classes, or number them without gaps.",
+    ),
+    "classes of parts": (
+        "warning",
+        "A class that only one part has is learned and never tested, or tested and never learned.",
+        "Split each class by itself, or leave the class out.",
     ),
     "empty masks": (
         "note",
@@ -176,6 +207,21 @@ ADVICE: Mapping[str, tuple[Severity, str, str]] = {
         "note",
         "A label volume without labels teaches the background alone, everywhere.",
         "Check that it is the right one, or leave it out of the split.",
+    ),
+    "shifted levels": (
+        "warning",
+        "Viewers, and networks that read this level, see it shifted against the finest.",
+        "Write the level again by means of voxels, or add its translation to the metadata.",
+    ),
+    "shifted levels": (
+        "warning",
+        "Viewers show that level beside the others, and patches that are read from it lie beside their labels.",
+        "Check how it was made (every n-th voxel, or means) and state its translation in the metadata.",
+    ),
+    "no unit": (
+        "warning",
+        "How large a voxel is cannot be told, so that no network can be trained at a given spacing.",
+        "State it: --unit micrometer where the numbers are right, else --spacing Z Y X in nm.",
     ),
     "apart": (
         "warning",

@@ -71,6 +71,8 @@ def histogram_of(name: str, parts: Mapping[str, Sequence[Seen]]) -> Histogram | 
         width = max(1, -(-round(high - low) // _BINS))
         bins = -(-round(high - low) // width)
         high = low + bins * width
+        above = max(0.0, high - 0.5 - _most(parts))
+        low, high = low - above, high - above  # no value that the type does not have
     edges = np.linspace(low, high, bins + 1)
     shares = {part: np.histogram(each, edges)[0] / each.size for part, each in values.items()}
     beyond = float(np.mean((together < low) | (together > high)))
@@ -128,6 +130,12 @@ def as_picture(histogram: Histogram) -> Picture:
 
 def _values(seen: Sequence[Seen]) -> npt.NDArray[np.float32]:
     return np.concatenate([each.values for each in seen]) if seen else np.zeros(0, np.float32)
+
+
+def _most(parts: Mapping[str, Sequence[Seen]]) -> float:
+    """Return the largest whole number that any of the types holds."""
+    types = {np.dtype(each.dtype) for seen in parts.values() for each in seen}
+    return float(max(np.iinfo(dtype).max if dtype.kind in "iu" else 1 for dtype in types))
 
 
 def _ends(values: npt.NDArray[np.float32], *, is_whole: bool) -> tuple[float, float]:

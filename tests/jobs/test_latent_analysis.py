@@ -2,14 +2,16 @@
 
 import csv
 import json
+import tracemalloc
 
 import numpy as np
 import pytest
 
-from voxloom.analysis.latents import Points
+from voxloom.analysis.latents import Points, frechet, frechet_distance, mmd_test, two_samples
 from voxloom.conversion import convert
 from voxloom.errors import (
     ConfigError,
+    DataError,
     Interrupted,
     MissingDataError,
     OutputExistsError,
@@ -17,7 +19,7 @@ from voxloom.errors import (
     UnknownNameError,
 )
 from voxloom.formats.store import Store
-from voxloom.jobs import latent_files
+from voxloom.jobs import latent_distances, latent_files
 from voxloom.jobs.latent_analysis import AnalyzeOptions, analyze_latents
 from voxloom.jobs.latent_distances import DistanceOptions, compare_latents, key_distance
 from voxloom.jobs.latent_stores import first_points, named_stores, open_latents
@@ -84,6 +86,15 @@ def test_everything_is_written(stores, tmp_path):
     assert facts["groups"]["mr"]["source"] == str(stores["mr"].path)
     assert facts["fitted_on"] == "all groups jointly"
     assert names(tmp_path) == ["out"]
+
+
+def test_tables_that_nobody_asked_for_are_not_there(stores, tmp_path):
+    both = {"patients.csv", "memorisation.csv"}
+    options = AnalyzeOptions(**QUICK, patient="key:^p[0-9]+")
+    analyze_latents(stores, tmp_path / "o", train=stores["ct"], options=options)
+    assert both < set(names(tmp_path / "o"))
+    found = analyze_latents(stores, tmp_path / "o", options=AnalyzeOptions(**QUICK, overwrite=True))
+    assert not both & {*found.files, *names(tmp_path / "o")}
 
 
 def test_one_group_is_fitted_and_the_other_transformed(stores, tmp_path):
@@ -199,3 +210,41 @@ def test_the_first_points_are_taken_and_told_apart_from_all(stores):
     )
     with pytest.raises(SchemaError):
         Points.of_stores({"x": stores["ct"].select("site")})
+
+
+def test_distances_of_all_to_all_are_found_once_and_without_a_copy(monkeypatch):
+    found, calls = latent_distances.squared_distances, []
+
+    def counted(*given):
+        calls.append(len(given))
+        return found(*given)
+
+    for module in (latent_distances, frechet, two_samples):
+        monkeypatch.setattr(module, "squared_distances", counted)
+    x, y = np.random.default_rng(0).normal(size=(2, 20, 90)).astype("float32")
+    compared = compare_latents(
+        Points.of_arrays({"a": x, "b": y}), options=DistanceOptions(permutations=99, seed=1)
+    )
+    assert len(calls) == 1
+    monkeypatch.undo()
+    assert compared.mmd == mmd_test(x, y, permutations=99, seed=1)
+    assert compared.frechet == frechet_distance(x, y)
+    assert compared.compared == (20, 20)
+
+
+def test_long_vectors_are_not_copied():
+    vectors = np.random.default_rng(0).normal(size=(40, 100_000)).astype("float32")
+    tracemalloc.start()
+    try:
+        latent_distances._of_all_pairs(vectors, 20)
+        assert tracemalloc.get_traced_memory()[1] < vectors.nbytes / 2
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize("group", ["a", "b"])
+def test_a_vector_that_is_not_finite_is_named(group):
+    arrays = {"a": np.ones((5, 3)), "b": np.zeros((6, 3))}
+    arrays[group][2, 1] = np.inf
+    with pytest.raises(DataError, match="the vector of 2 holds a value that is not finite"):
+        compare_latents(Points.of_arrays(arrays), options=DistanceOptions(permutations=99))

@@ -213,11 +213,6 @@ ADVICE: Mapping[str, tuple[Severity, str, str]] = {
         "Viewers, and networks that read this level, see it shifted against the finest.",
         "Write the level again by means of voxels, or add its translation to the metadata.",
     ),
-    "shifted levels": (
-        "warning",
-        "Viewers show that level beside the others, and patches that are read from it lie beside their labels.",
-        "Check how it was made (every n-th voxel, or means) and state its translation in the metadata.",
-    ),
     "no unit": (
         "warning",
         "How large a voxel is cannot be told, so that no network can be trained at a given spacing.",

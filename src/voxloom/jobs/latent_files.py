@@ -80,6 +80,8 @@ def write_analysis(
         output.mkdir(exist_ok=True)
         for kind in PICTURES:
             (output / _picture(method, kind)).unlink(missing_ok=True)
+        for name in _empty(found.measured):  # of an earlier analysis
+            (output / name).unlink(missing_ok=True)
         for name in [*names, _RECORD]:
             (staging / name).replace(output / name)
     finally:
@@ -97,8 +99,16 @@ def _write(found: Results, folder: Path, formats: Sequence[str], dpi: int) -> No
     write_coordinates(found.points, found.placed, folder / "coordinates.csv")
     write_legend(found.scatter, folder / "legend.csv")
     found.measured.save(folder)
+    for name in _empty(found.measured):
+        (folder / name).unlink()
     if found.texts is not None:
         _write_texts(found, found.texts, folder)
+
+
+def _empty(measured: GroupStatistics) -> list[str]:
+    """Return the tables without a row, as nobody asked for them: they would look like a failure."""
+    rows = {"patients.csv": measured.patients, "memorisation.csv": measured.memorisation}
+    return [name for name, found in rows.items() if not found]
 
 
 def _write_texts(found: Results, texts: npt.NDArray[np.str_], folder: Path) -> None:

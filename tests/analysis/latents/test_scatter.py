@@ -140,6 +140,24 @@ def test_how_a_page_draws(given, kind):
     assert {trace.type for trace in scatter_figure(scatter(**given)).data} == {kind}
 
 
+def test_shapes_in_space_are_the_same_in_picture_page_and_table():
+    given = scatter(kinds=9, dims=3, count=36)
+    page = {trace.name.partition(" (")[0]: trace.marker.symbol for trace in scatter_figure(given).data}
+    assert page == {entry.name: entry.mark.shape for entry in given.label_entries}
+    assert set(page.values()) == {"circle", "square", "diamond", "cross", "x"}
+    draw(given)
+
+
+def test_a_page_counts_the_points_of_each_label():
+    traces = scatter_figure(scatter(groups=2)).data
+    assert [trace.name for trace in traces if trace.showlegend][:3] == [
+        "kind 0 (4)",
+        "kind 1 (4)",
+        "kind 2 (4)",
+    ]
+    assert [trace.name for trace in traces][-2:] == ["group 0 (6)", "group 1 (6)"]
+
+
 def test_marks_of_a_dark_page_are_in_the_page(tmp_path):
     page = write_page(scatter(kinds=8), tmp_path / "a.html").read_text()
     inks = json.loads(re.search(r"const inks = (\{.*?\}), edged", page)[1])

@@ -21,7 +21,7 @@ __all__ = ["draw", "limits", "scale_name", "write_picture"]
 _PLOT = 6.4  # inches, of the square of points
 _SHAPES = {
     "circle": "o", "square": "s", "triangle-up": "^", "diamond": "D", "triangle-down": "v",
-    "pentagon": "p", "star": "*",
+    "pentagon": "p", "star": "*", "cross": "P", "x": "X",
 }  # fmt: skip
 _SIZES = {"star": 1.6, "diamond": 0.8, "pentagon": 1.15}  # shapes of equal area look equal
 _INK, _FAINT, _GRID = "#1a1a1a", "#555555", "#e3e3e3"
@@ -121,7 +121,8 @@ class _Sheet:
     def of(cls, scatter: Scatter) -> _Sheet:
         entries = (*scatter.label_entries, *scatter.group_entries)
         count = len(entries) if len(entries) > 1 or scatter.values is None else 1
-        longest = max((len(_entry_text(entry)) for entry in entries), default=12)
+        names = [*map(_entry_text, entries), _short(scatter.colour_by)]
+        longest = max(map(len, names)) if entries else 12
         lines = len(_subtitle_lines(scatter.subtitle)) + len(_title_lines(scatter.title)) * 1.4
         head = 0.3 + 0.19 * lines
         if len(scatter.label_entries) > MOST_ENTRIES:
@@ -264,7 +265,7 @@ def _legends(figure: Any, scatter: Scatter, sheet: _Sheet) -> None:
         else (left + width + 0.1 / sheet.width, bottom + height)
     )
     if len(labels) > MOST_ENTRIES:
-        text = f"{len(labels)} labels of\n{scatter.colour_by}: see\nlegend.csv"
+        text = f"{len(labels)} labels of\n{_short(scatter.colour_by)}:\nsee legend.csv"
         figure.text(x, y, _plain(text), fontsize=8.5, color=_FAINT, va="top")
         labels, y = (), y - 0.7 / sheet.height
     columns = sheet.columns if sheet.is_below else 1
@@ -293,7 +294,7 @@ def _legend(
     ]  # fmt: skip
     legend = figure.legend(
         handles, [_plain(_entry_text(entry)) for entry in entries], loc="upper left",
-        bbox_to_anchor=corner, ncols=columns, title=_plain(title), fontsize=8, title_fontsize=9,
+        bbox_to_anchor=corner, ncols=columns, title=_plain(_short(title)), fontsize=8, title_fontsize=9,
         frameon=False, alignment="left", borderaxespad=0, borderpad=0, labelspacing=0.35,
         handletextpad=0.3, columnspacing=1.2,
     )  # fmt: skip
@@ -301,8 +302,11 @@ def _legend(
 
 
 def _entry_text(entry: Entry) -> str:
-    name = entry.name if len(entry.name) <= _LONGEST else f"{entry.name[: _LONGEST - 1]}…"
-    return f"{name} ({entry.count})"
+    return f"{_short(entry.name)} ({entry.count})"
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= _LONGEST else f"{name[: _LONGEST - 1]}…"
 
 
 def _plain(text: str) -> str:

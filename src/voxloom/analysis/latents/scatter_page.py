@@ -19,8 +19,6 @@ from voxloom.errors import MissingExtraError
 __all__ = ["scatter_figure", "write_page"]
 
 _MOST_SHAPES = 3000  # points that are drawn as shapes of the page; more are drawn by WebGL
-_IN_SPACE = {"triangle-up": "cross", "triangle-down": "x", "pentagon": "square", "star": "diamond"}
-"""What stands for the shapes that plotly does not have in three dimensions."""
 
 _PAGE = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>{title}</title>
@@ -122,7 +120,7 @@ def scatter_figure(scatter: Scatter) -> Any:
     ...             labels=np.array(["x", "y"]))
     ... )
     >>> [trace.name for trace in figure.data]
-    ['x', 'y']
+    ['x (1)', 'y (1)']
     """
     try:
         from plotly.graph_objects import Figure
@@ -180,7 +178,7 @@ def _trace(scatter: Scatter, series: Series, *, in_legend: bool) -> Any:
     return _drawn(
         scatter,
         rows,
-        name=escape(name),
+        name=escape(name) + (f" ({scatter.counts[series.label]})" if in_legend else ""),
         marker=marker,
         meta=meta,
         legendgroup=f"label {name}",
@@ -240,9 +238,8 @@ def _marker(scatter: Scatter, mark: Mark) -> dict[str, Any]:
 
 
 def _symbol(mark: Mark, dims: int) -> str:
-    shape = _IN_SPACE.get(mark.shape, mark.shape) if dims == 3 else mark.shape
-    has_outline = dims == 2 or shape in ("circle", "square", "diamond")
-    return shape if mark.is_filled or not has_outline else f"{shape}-open"
+    has_outline = dims == 2 or mark.shape in ("circle", "square", "diamond")
+    return mark.shape if mark.is_filled or not has_outline else f"{mark.shape}-open"
 
 
 def _meta(mark: Mark) -> dict[str, str] | None:
@@ -255,7 +252,7 @@ def _group_legend(scatter: Scatter) -> Iterator[Any]:
     for entry in scatter.group_entries:
         axes = {axis: [None] for axis in "xyz"[: scatter.dims]}
         yield _kind(scatter)(
-            **axes, mode="markers", name=escape(entry.name), hoverinfo="skip",
+            **axes, mode="markers", name=f"{escape(entry.name)} ({entry.count})", hoverinfo="skip",
             marker=_marker(scatter, entry.mark) | {"color": "#8a8a8a", "size": 8},
             legendgroup="group", legendgrouptitle={"text": "group"}, legendrank=1,
         )  # fmt: skip

@@ -24,6 +24,8 @@ MOST_ENTRIES = 120
 
 _MANY = 2000  # points that cover each other
 _LAYERS, _MOST_SERIES = 12, 120
+_IN_SPACE = ("circle", "square", "diamond", "cross", "x")
+"""Shapes that a page in three dimensions can draw, in the place of all. Five, so that 120 labels differ."""
 _PLAIN = "#6b6b6b"  # of a legend's marks that stand for a group, whatever the colour
 
 Strings = npt.NDArray[np.str_]
@@ -146,14 +148,15 @@ class Scatter:
         """The mark of each label."""
         known = [name for name in self.label_names if name != MISSING]
         many_groups = len(self.group_names) > 1 and not self.is_by_group
-        plain = [replace(m, is_filled=True) for m in marks(len(known))] if many_groups else marks(len(known))
+        found = self._marks(len(known))
+        plain = [replace(mark, is_filled=True) for mark in found] if many_groups else found
         missing = {MISSING: Mark(MISSING_COLOUR)} if MISSING in self.label_names else {}
         return dict(zip(known, plain, strict=True)) | missing
 
     @cached_property
     def group_marks(self) -> dict[str, Mark]:
         """How groups differ where colour tells something else: two by their filling, more by shape."""
-        found = marks(len(self.group_names))
+        found = self._marks(len(self.group_names))
         return {
             name: replace(mark, colour=_PLAIN) for name, mark in zip(self.group_names, found, strict=True)
         }
@@ -192,6 +195,15 @@ class Scatter:
             if len(series.rows) > layer
         )
 
+    def _marks(self, count: int) -> tuple[Mark, ...]:
+        found = marks(count)
+        if self.dims == 2 or count <= 2:
+            return found
+        shapes = _IN_SPACE
+        return tuple(
+            replace(mark, shape=shapes[i % len(shapes)], is_filled=True) for i, mark in enumerate(found)
+        )
+
     def _mark(self, label: int, group: int) -> Mark:
         of_group = self.group_marks[self.group_names[group]]
         if self.labels is None:
@@ -204,12 +216,16 @@ class Scatter:
         return replace(of_group, colour=mark.colour)
 
     @cached_property
+    def counts(self) -> dict[str, int]:
+        """The number of points of each label."""
+        return dict(Counter([] if self.labels is None else self.labels.tolist()))
+
+    @cached_property
     def label_entries(self) -> tuple[Entry, ...]:
         """The legend of labels."""
-        counts = Counter([] if self.labels is None else self.labels.tolist())
         by_shape = len(self.group_names) > 2 and not self.is_by_group
         return tuple(
-            Entry(name, Mark(mark.colour) if by_shape else mark, counts[name])
+            Entry(name, Mark(mark.colour) if by_shape else mark, self.counts[name])
             for name, mark in self.label_marks.items()
         )
 

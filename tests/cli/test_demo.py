@@ -21,6 +21,10 @@ def test_the_demo_is_the_commands_of_a_full_run(call, lines, tmp_path):
     assert all("--resume" in line for line in lines[:2])  # an interrupted demo goes on where it was
     assert f"The report: {tmp_path / 'report.html'}" in done.out
     assert "voxloom train vae -c config/vae_config.json" in done.out  # what to run next
+    assert (
+        f"voxloom encode --checkpoint {tmp_path}/ldm --image target={tmp_path}/predictions/target" in done.out
+    )
+    assert f"voxloom explore {tmp_path}/encoded --checkpoint {tmp_path}/ldm" in done.out
 
 
 def test_a_part_of_it_and_a_new_one(call, lines, tmp_path):
@@ -30,3 +34,6 @@ def test_a_part_of_it_and_a_new_one(call, lines, tmp_path):
     assert all("--overwrite" in line for line in lines)
     assert "The report" not in done.out
     assert call("demo", "--until", "lunch").code == 2
+    refused = call("demo", "my demo")
+    assert refused.code == 2
+    assert "voxloom demo -o 'my demo'" in refused.err

@@ -13,6 +13,10 @@ __all__ = ["command"]
 
 STEPS = ("vae", "ldm", "predict", "evaluate", "report")
 COMPARED = {"pred": "prediction", "target": "target", "condition": "condition"}
+LATENTS = """How the made slices lie to the true ones, as latents on a page in the browser:
+  voxloom encode --checkpoint {ldm} --image target={made}/target --image prediction={made}/prediction \\
+    -o {latents}
+  voxloom explore {latents} --checkpoint {ldm}"""
 NEXT = """On your own pairs, two folders of slices with equal names, DATA/TARGET and DATA/CONDITION:
   voxloom init config
   voxloom train vae -c config/vae_config.json --data-dir DATA --set target=TARGET --set condition=CONDITION
@@ -22,6 +26,7 @@ NEXT = """On your own pairs, two folders of slices with equal names, DATA/TARGET
 
 
 @click.command(name="demo")
+@click.argument("folder", required=False, metavar="")
 @click.option(
     "-o",
     "--output",
@@ -34,12 +39,16 @@ NEXT = """On your own pairs, two folders of slices with equal names, DATA/TARGET
     "--until", type=click.Choice(STEPS), default="report", show_default=True, help="Last step to run."
 )
 @click.option("--overwrite", is_flag=True, help="Replace an earlier demo in that folder.")
-def command(output: str, until: str, overwrite: bool) -> None:
+def command(folder: str | None, output: str, until: str, overwrite: bool) -> None:
     """Train a VAE and a latent model on shipped brain slices, translate unseen ones, measure, show.
 
-    Each step is the command that is printed before it; on two CPU cores all of it takes about
-    three minutes. An interrupted demo goes on where it was when it is called again.
+    Each step is the command that is printed before it; on two CPU cores all of it takes three to
+    six minutes. An interrupted demo goes on where it was when it is called again.
     """
+    if folder is not None:
+        raise click.UsageError(
+            f"unexpected {folder!r}. Name the folder with -o: voxloom demo -o {shlex.quote(folder)}"
+        )
     began = time.monotonic()
     with (
         as_file(files("voxloom.demo") / "pairs") as pairs,
@@ -50,7 +59,13 @@ def command(output: str, until: str, overwrite: bool) -> None:
     click.echo(f"\n{until} done in {time.monotonic() - began:.0f} s.")
     if until == "report":
         click.echo(f"The report: {(Path(output) / 'report.html').resolve()}")
+        click.echo(_next(Path(output)))
         click.echo(NEXT)
+
+
+def _next(output: Path) -> str:
+    folders = {"ldm": output / "ldm", "made": output / "predictions", "latents": output / "encoded"}
+    return LATENTS.format(**{name: shlex.quote(str(folder)) for name, folder in folders.items()})
 
 
 def _lines(output: Path, pairs: Path, recipe: Path, overwrite: bool) -> list[list[str]]:

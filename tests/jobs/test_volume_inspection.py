@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from voxloom.analysis.looking.drawing import colour_of_id
+from voxloom.errors import VolumeMetadataError
 from voxloom.jobs.volume_inspection import inspect_volume, volume_listing
 from voxloom.jobs.volume_page import write_volume_page
 from voxloom.jobs.volume_preview import middle_slices, slices_of
@@ -54,14 +55,14 @@ def test_the_listing_names_levels_channels_and_labels(pred):
 def test_a_level_that_begins_elsewhere_is_told(tmp_path):
     form = VolumeForm(levels=2)
     path = write_volume(tmp_path / "raw.zarr", phantom((16, 16, 16)), form=form)
-    assert "look: " not in volume_listing(inspect_volume(path))
+    assert "shifted" not in volume_listing(inspect_volume(path))
     file = path / "zarr.json"
     found = json.loads(file.read_text())
     for level in found["attributes"]["ome"]["multiscales"][0]["datasets"]:
         level["coordinateTransformations"] = level["coordinateTransformations"][:1]
     file.write_text(json.dumps(found))
     text = volume_listing(inspect_volume(path))
-    assert "look: level s1 begins at 0 nm along z, and would at 4 if" in text
+    assert ": level s1 begins at 0 nm along z, and would at 4 if" in text
 
 
 def test_a_legend_names_the_labels_that_occur(pred):
@@ -101,6 +102,45 @@ def test_labels_of_another_spacing_or_another_place_are_told(tmp_path):
     create(str(tmp_path / "gt.zarr"), shape=(8, 8, 8), layout=layout)
     found = inspect_volume(tmp_path / "gt.zarr", raw=str(raw)).warnings
     assert {"spacing", "apart", "empty labels"} <= {each.name for each in found}
+
+
+@pytest.fixture
+def bare(tmp_path):
+    """Return the path of a volume whose metadata say no unit."""
+    path = write_volume(tmp_path / "bare.zarr", phantom((8, 16, 16)))
+    file = path / "zarr.json"
+    found = json.loads(file.read_text())
+    for axis in found["attributes"]["ome"]["multiscales"][0]["axes"]:
+        axis.pop("unit", None)
+    file.write_text(json.dumps(found))
+    return path
+
+
+def test_a_volume_without_a_unit_can_be_looked_at(bare, tmp_path):
+    with pytest.raises(VolumeMetadataError, match="no unit"):
+        Volume.open(bare)
+    found = inspect_volume(bare)
+    assert [each.name for each in found.warnings if each.severity == "warning"] == ["no unit"]
+    assert "spacing (no unit)" in volume_listing(found)
+    assert " nm" not in volume_listing(found).split("warning")[0]
+    assert middle_slices(str(bare)).size
+    assert "no unit" in write_volume_page(tmp_path / "v.html", found, slices_of(str(bare))).read_text()
+    assert "no unit" not in [each.name for each in inspect_volume(bare, unit="micrometer").warnings]
+
+
+@pytest.mark.parametrize(("side", "unit", "shown"), [(8, "nm", "8"), (650, "µm", "0.65"), (1e6, "mm", "1")])
+def test_lengths_are_told_in_a_unit_that_suits_them(tmp_path, side, unit, shown):
+    raw = write_volume(tmp_path / "raw.zarr", phantom((8, 8, 8)), spacing=(side,) * 3)
+    lines = volume_listing(inspect_volume(raw)).splitlines()
+    assert f"spacing in {unit}" in lines[3]
+    assert f"{shown} x {shown} x {shown}" in lines[4]
+    assert "e+" not in "".join(lines)
+
+
+def test_small_volumes_are_enlarged_and_their_names_are_whole(pred):
+    sheet = middle_slices(pred)
+    assert sheet.shape[1] > 600
+    assert slices_of(pred).rows[0][0][1].shape == (200, 300, 3)  # 5 times
 
 
 def test_a_page_has_the_slices_the_legend_and_the_levels(pred, tmp_path):

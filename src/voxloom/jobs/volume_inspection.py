@@ -8,16 +8,15 @@ from collections.abc import Iterator, Mapping
 from voxloom.amounts import counted, size_text
 from voxloom.analysis.looking.finding import Finding
 from voxloom.component import Component
-from voxloom.geometry import AXES, Point
+from voxloom.geometry import Point
 from voxloom.jobs.listing import warnings_listed
 from voxloom.jobs.volume_checks import check_volume
+from voxloom.jobs.volume_units import NO_UNIT, lengths_text, opened, unit_for
 from voxloom.volumes import Volume
 
 __all__ = ["LevelFacts", "VolumeFacts", "inspect_volume", "level_rows", "volume_listing"]
 
 _SHOWN = 12  # names in a line
-_HEADER = ("level", "voxels (z, y, x)", "spacing in nm", "first centre", "chunk", "shard")
-_ASIDE = 0.2  # of a voxel
 
 
 class LevelFacts(Component):
@@ -62,6 +61,13 @@ class VolumeFacts(Component):
     """The label images below it."""
     warnings: tuple[Finding, ...] = ()
     """What will hurt later; of the labels below too."""
+    has_unit: bool = True
+    """Whether the metadata say a unit; without one, the numbers of the file count as nm."""
+
+    @property
+    def unit(self) -> str:
+        """The unit that lengths are told in: nm, µm or mm, as the spacing is."""
+        return unit_for(self.levels[0].spacing) if self.has_unit else NO_UNIT
 
 
 def inspect_volume(
@@ -97,10 +103,11 @@ def inspect_volume(
     >>> inspect_volume(path).levels[0].shape
     (64, 128, 128)
     """
-    volume = Volume.open(path, unit=unit, spacing=spacing)
-    facts = _facts(volume, tuple(_facts(volume.label(name)) for name in volume.label_names))
-    ground = Volume.open(raw) if raw is not None else None
-    return facts.model_copy(update={"warnings": check_volume(volume, ground)})
+    volume, has_unit = opened(path, unit=unit, spacing=spacing)
+    labels = tuple(_facts(volume.label(name), has_unit=has_unit) for name in volume.label_names)
+    ground = opened(raw)[0] if raw is not None else None
+    warnings = check_volume(volume, ground, has_unit=has_unit)
+    return _facts(volume, labels, has_unit=has_unit).model_copy(update={"warnings": warnings})
 
 
 def volume_listing(found: VolumeFacts) -> str:
@@ -108,7 +115,7 @@ def volume_listing(found: VolumeFacts) -> str:
     return "\n".join([*_lines(found), *warnings_listed(found.warnings)])
 
 
-def _facts(volume: Volume, labels: tuple[VolumeFacts, ...] = ()) -> VolumeFacts:
+def _facts(volume: Volume, labels: tuple[VolumeFacts, ...] = (), *, has_unit: bool = True) -> VolumeFacts:
     box = volume.bounding_box
     levels = tuple(
         LevelFacts(
@@ -132,21 +139,22 @@ def _facts(volume: Volume, labels: tuple[VolumeFacts, ...] = ()) -> VolumeFacts:
         classes=dict(volume.classes),
         levels=levels,
         labels=labels,
+        has_unit=has_unit,
     )
 
 
 def level_rows(found: VolumeFacts) -> list[tuple[str, ...]]:
     """Return the table of the levels, its head first."""
-    return [
-        _HEADER,
-        *(
-            (
-                each.path or ".",
-                *map(_numbers, (each.shape, each.spacing, each.origin, each.chunk, each.shard)),
-            )
-            for each in found.levels
-        ),
+    unit = f"in {found.unit}" if found.has_unit else f"({found.unit})"
+    rows: list[tuple[str, ...]] = [
+        ("level", "voxels (z, y, x)", f"spacing {unit}", f"first centre {unit}", "chunk", "shard")
     ]
+    for each in found.levels:
+        lengths = (lengths_text(numbers, found.unit) for numbers in (each.spacing, each.origin))
+        rows.append(
+            (each.path or ".", _numbers(each.shape), *lengths, _numbers(each.chunk), _numbers(each.shard))
+        )
+    return rows
 
 
 def _lines(found: VolumeFacts, indent: str = "") -> Iterator[str]:
@@ -154,7 +162,8 @@ def _lines(found: VolumeFacts, indent: str = "") -> Iterator[str]:
     voxels = first.shape[0] * first.shape[1] * first.shape[2] * len(found.channels)
     size = size_text(voxels * _bytes(first.dtype))
     yield f"{indent}{found.path}: {found.kind}, {first.dtype}, {counted(len(found.levels), 'level')}, {size}"
-    yield f"{indent}  from {_numbers(found.low)} to {_numbers(found.high)} nm (z, y, x)"
+    low, high = (lengths_text(corner, found.unit) for corner in (found.low, found.high))
+    yield f"{indent}  from {low} to {high} {found.unit if found.has_unit else f'({found.unit})'} (z, y, x)"
     if found.kind == "image":
         yield f"{indent}  {counted(len(found.channels), 'channel')}: {_names(found.channels)}"
     elif found.classes:
@@ -165,25 +174,8 @@ def _lines(found: VolumeFacts, indent: str = "") -> Iterator[str]:
     for row in rows:
         text = "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
         yield f"{indent}  {text}".rstrip()
-    yield from (f"{indent}  look: {note}" for note in _aside(found.levels))
     for labels in found.labels:
         yield from _lines(labels, f"{indent}  ")
-
-
-def _aside(levels: tuple[LevelFacts, ...]) -> Iterator[str]:
-    """Tell which levels do not begin where the finest does: viewers and networks see them shifted."""
-    finest = levels[0]
-    for level in levels[1:]:
-        for axis, fine, coarse, low, own in zip(
-            AXES, finest.spacing, level.spacing, finest.origin, level.origin, strict=True
-        ):
-            expected = low + (coarse - fine) / 2
-            if abs(own - expected) > _ASIDE * fine:
-                yield (
-                    f"level {level.path} begins at {own:g} nm along {axis}, and would at {expected:g} if its "
-                    "voxels were means of finer ones. Every n-th voxel, or a missing translation?"
-                )
-                break
 
 
 def _bytes(dtype: str) -> int:

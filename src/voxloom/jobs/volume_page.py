@@ -17,6 +17,7 @@ from voxloom.analysis.looking.sheet import Tile
 from voxloom.analysis.markup import Markup, element, joined
 from voxloom.jobs.volume_inspection import VolumeFacts, level_rows
 from voxloom.jobs.volume_preview import Slices
+from voxloom.jobs.volume_units import lengths_text
 
 __all__ = ["write_volume_page"]
 
@@ -39,7 +40,11 @@ def write_volume_page(path: str | Path, found: VolumeFacts, slices: Slices) -> P
     facts = [
         (found.kind, first.dtype, counted(len(found.levels), "level")),
         ("voxels (z, y, x)", " x ".join(map(str, first.shape)), ""),
-        ("spacing in nm", " x ".join(f"{side:g}" for side in first.spacing), "finest level"),
+        (
+            f"spacing in {found.unit}" if found.has_unit else f"spacing ({found.unit})",
+            lengths_text(first.spacing, found.unit),
+            "finest level",
+        ),
         ("labels", str(len(found.labels)), ", ".join(_name(each) for each in found.labels)),
     ]
     tiles = [Tile(title, [(title, picture, True)]) for row in slices.rows for title, picture in row]

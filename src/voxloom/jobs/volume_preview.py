@@ -12,6 +12,7 @@ from PIL import Image, ImageDraw
 from voxloom.analysis.looking.drawing import Picture, colour_of_id, over
 from voxloom.errors import DataError
 from voxloom.geometry import AXES, Box, Point
+from voxloom.jobs.volume_units import opened
 from voxloom.lettering import drawable
 from voxloom.overlay import legend
 from voxloom.panels import Window, shaded, window_of
@@ -24,6 +25,7 @@ _GROUND, _TEXT = (24, 24, 27), (236, 236, 240)
 _GAP, _LINE, _FONT_SIZE = 6, 18, 12  # pixels
 _CHANNELS = 5  # of an image, drawn at most
 _NAMED = 24  # label ids that a legend names
+_LEAST = 200  # pixels for a name, however narrow its picture
 
 
 @dataclass(frozen=True)
@@ -72,7 +74,8 @@ def middle_slices(
     raw
         Path of an image to draw below labels, in the place of the volume's own first channel.
     size
-        Pixels along the longest side of the volume; the level that fits is read.
+        Pixels along the longest side of the volume; the level that fits is read, and what has fewer voxels
+        is enlarged.
     unit, spacing
         As `Volume.open` takes them.
 
@@ -100,16 +103,18 @@ def slices_of(
     spacing: Point | None = None,
 ) -> Slices:
     """Read the slices that `middle_slices` draws; parameters and errors as there."""
-    volume = Volume.open(path, unit=unit, spacing=spacing)
-    ground = Volume.open(raw) if raw is not None else _raw_of(volume)
+    volume, _ = opened(path, unit=unit, spacing=spacing)
+    ground = opened(raw)[0] if raw is not None else _raw_of(volume)
     box = volume.bounding_box
     step = max(max(box.size) / size, min(volume.levels[0].grid.spacing))
     thin = [axis for axis in range(3) if volume.levels[0].grid.shape[axis] == 1]
     ids: dict[int, str] = {}
     rows = []
+    times = max(1, int(size * step / max(box.size)))
     for axis in thin[:1] or range(3):
         plane, at = _middle(box, axis, step)
-        rows.append(tuple(_row(volume, ground, plane, at, _Row(axis, ids))))
+        row = _row(volume, ground, plane, at, _Row(axis, ids))
+        rows.append(tuple((name, picture.repeat(times, 0).repeat(times, 1)) for name, picture in row))
     names = tuple((name, colour_of_id(number)) for number, name in sorted(ids.items()))
     return Slices(tuple(rows), names)
 
@@ -139,7 +144,7 @@ def _row(
         ids = read(each)[0]
         for number in np.unique(ids)[: _NAMED + 2].tolist():
             if number > 0:
-                row.ids.setdefault(int(number), each.classes.get(int(number), str(number)))
+                row.ids.setdefault(int(number), each.classes.get(int(number), f"label {number}"))
         black = np.zeros((*ids.shape, 3), np.uint8)
         yield Place.of(each.path).name, over(black if under is None else _grey(under), ids)
     if ground is not None or len(channels) > 1 or alone:
@@ -193,7 +198,7 @@ def _sheet(
     rows: list[list[tuple[str, Picture]]], names: Sequence[tuple[str, tuple[int, int, int]]]
 ) -> Picture:
     heights = [max(picture.shape[0] for _, picture in row) + _LINE + _GAP for row in rows]
-    widths = [sum(picture.shape[1] + _GAP for _, picture in row) + _GAP for row in rows]
+    widths = [sum(max(picture.shape[1], _LEAST) + _GAP for _, picture in row) + _GAP for row in rows]
     strip = (
         legend([name for name, _ in names], [colour for _, colour in names], max(widths)) if names else None
     )
@@ -204,10 +209,11 @@ def _sheet(
     for row, height in zip(rows, heights, strict=True):
         left = _GAP
         for name, picture in row:
-            text, font = drawable(_cut(name, picture.shape[1]), _FONT_SIZE)
+            width = max(picture.shape[1], _LEAST)
+            text, font = drawable(_cut(name, width), _FONT_SIZE)
             draw.text((left, top), text, fill=_TEXT, font=font)
             sheet.paste(Image.fromarray(picture).convert("RGB"), (left, top + _LINE))
-            left += picture.shape[1] + _GAP
+            left += width + _GAP
         top += height
     if strip is not None:
         sheet.paste(Image.fromarray(strip), (0, top))

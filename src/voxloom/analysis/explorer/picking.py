@@ -76,7 +76,8 @@ class Picking:
         return [*titles, html.Div(tiles, className="tiles"), *shown, _both(facts)]
 
     def _thumbnail(self, row: int, distance: float) -> Any:
-        key = self.session.points.keys[row]
+        points = self.session.points
+        key = points.keys[row] if len(points.parts) == 1 else f"{points.keys[row]}, {points.groups[row]}"
         picture = (
             [html.Img(src=f"/thumb/{row}?v={self.session.version}", alt="")]
             if self.session.has_images

@@ -68,7 +68,10 @@ class Selecting:
         ]
 
     def _entry(self, row: int) -> Any:
-        return html.Button(self.session.points.keys[row], type="button", **{"data-row": str(row)})
+        points = self.session.points
+        group = [html.Span(str(points.groups[row]), className="faint")] if len(points.parts) > 1 else []
+        key = html.Span(points.keys[row], className="key")
+        return html.Button([key, *group], type="button", **{"data-row": str(row)})
 
 
 def _nothing() -> Any:

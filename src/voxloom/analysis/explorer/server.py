@@ -26,9 +26,10 @@ _KEEP, _FORGET = "private, max-age=31536000, immutable", "no-store"
 def make_app(session: Session) -> Any:
     """Return a Flask application that answers what the page shows of points.
 
-    ``/thumb/ROW``, ``/image/ROW``, ``/panel/A/B`` and ``/strip/A/B`` take ``?size=PIXELS``; with ``?v=`` and the session's version the browser keeps them. What
-    another site asks is refused (403), what is not there is 404, what cannot be meant is 400, another
-    session's version is 409, and an error says no more than that there was one: the log has it.
+    ``/thumb/ROW``, ``/image/ROW``, ``/panel/A/B`` and ``/strip/A/B`` take ``?size=PIXELS``; with ``?v=``
+    and the session's version the browser keeps them. What another site asks is refused (403), what is not
+    there is 404, what cannot be meant is 400, another session's version is 409, and an error says no more
+    than that there was one: the log has it.
 
     Parameters
     ----------

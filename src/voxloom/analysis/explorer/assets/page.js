@@ -10,6 +10,8 @@
   const MOST_KEPT = 20000; // rows of a selection that are remembered
   const MOST_FOUND = 40;
   let keys = null;
+  let groups = []; // of several: name, and the row after its last one
+  const groupOf = (row) => (groups.find(([, end]) => row < end) || [""])[0];
 
   /* A tab's own memory comes first, so that two tabs stay apart; a new tab begins where the last one was.
      The name holds the data's digest: another store on the same port finds nothing of this one. */
@@ -44,7 +46,8 @@
       page.digest = digest;
       showNotices();
       window.voxloomPlot.restore(recall(digest, "view"));
-      fetch("/keys.json").then((answer) => answer.json()).then((found) => (keys = found));
+      page.made = recall(digest, "made");
+      fetch("/keys.json").then((answer) => answer.json()).then((found) => ({ keys, groups } = found));
       const id = Array.from(crypto.getRandomValues(new Uint8Array(8)), (n) => n.toString(16).padStart(2, "0")).join("");
       return [recall(digest), theme(), id];
     },
@@ -61,6 +64,7 @@
     },
     async mark(picked) {
       await window.voxloomPlot.mark(picked);
+      makeAgain(picked);
       return Date.now();
     },
     async highlight(rows) {
@@ -87,6 +91,8 @@
       return "";
     },
     step(place, line) {
+      if (line && line.length && page.line !== line) page.toShow = "#line-box";
+      page.line = line;
       for (const button of byId("strip").children) button.classList.toggle("here", button.dataset.step === String(place));
       return (line && line[place]) || "";
     },
@@ -100,12 +106,18 @@
     return triggered.length === 1 ? triggered[0].prop_id.split(".").pop() : "value";
   };
 
+  const methodName = () => {
+    const chosen = document.querySelector("#method input:checked");
+    return chosen ? chosen.closest("label").textContent : "the other";
+  };
+
   function showProgress(told) {
     const isTask = "row" in told;
     const box = byId(isTask ? "task-progress" : "job-progress");
     const goesOn = told.state === "waiting" || told.state === "running";
     const percent = Math.round(100 * told.progress);
     box.hidden = told.state === "ready";
+    if (!isTask) byId("status").dataset.next = goesOn && window.voxloomPlot.figure ? ` · ${methodName()} follows when it is placed` : "";
     box.dataset.state = told.state;
     const bar = box.querySelector(".bar");
     bar.hidden = !goesOn;
@@ -114,10 +126,32 @@
     box.querySelector("button").hidden = !goesOn;
     const words = { cancelled: isTask ? "Cancelled." : "Cancelled. The picture is the one from before.", failed: told.message };
     const text = box.querySelector("span");
-    text.textContent = goesOn ? `${told.message || "computing"} · ${percent} %` : words[told.state] || "";
+    text.textContent = goesOn ? `${told.message || "computing"}${percent ? ` · ${percent} %` : " …"}` : words[told.state] || "";
     text.className = told.state === "failed" ? "bad" : "faint";
     if (!isTask) byId("again").hidden = !["cancelled", "failed"].includes(told.state);
   }
+
+  /* A line or a translation that was on the page before it was opened again: the server still has it. */
+  function makeAgain(picked) {
+    const { what, rows, version } = page.made || {};
+    if (!what || !picked || !picked.length) return;
+    page.made = null;
+    if (version === byId("page").dataset.version && JSON.stringify(rows) === JSON.stringify(picked)) set(what, { n_clicks: 1 });
+  }
+
+  function keepMade(what) {
+    const told = what ? { what, rows: window.voxloomPlot.picked, version: byId("page").dataset.version } : {};
+    keep(page.digest, told, "made");
+  }
+
+  /* What was just made is brought into sight once it has a size. */
+  document.addEventListener("load", (event) => {
+    const box = event.target.closest && event.target.closest(page.toShow || "#translated");
+    if (!box || (!page.toShow && box.dataset.seen === event.target.src)) return;
+    page.toShow = null;
+    if (box.id === "translated") box.dataset.seen = event.target.src;
+    box.scrollIntoView({ block: "nearest" });
+  }, true);
 
   /* What the reader should know, until it was closed once. */
   function showNotices() {
@@ -186,7 +220,7 @@
     const item = document.createElement("li");
     item.role = "option";
     item.innerHTML = `<button type="button" data-row="${row}"></button>`;
-    item.firstChild.textContent = keys[row];
+    item.firstChild.append(line(keys[row], "key"), line(groupOf(row), "faint"));
     return item;
   }
 
@@ -217,6 +251,8 @@
     if (step) set("along", { value: Number(step.dataset.step) });
     if (event.target.id === "problem-close") byId("problem").hidden = true;
     if (event.target.id === "notices-close") closeNotices();
+    if (["decode", "translate"].includes(event.target.id)) keepMade(event.target.id);
+    if (event.target.id === "task-cancel") keepMade(null);
   });
 
   /* Large pictures. */

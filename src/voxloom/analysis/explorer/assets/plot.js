@@ -143,6 +143,19 @@
     if (rows.size) set("tab", { value: "selection" });
   }
 
+  /* A lasso or box may begin in the margin, beside the axes: it begins at the nearest place of the plot. */
+  document.addEventListener("mousedown", (event) => {
+    const flat = plot.figure && plot.figure.layout.meta.dims === 2;
+    const area = element() && element().querySelector(".nsewdrag");
+    if (!flat || plot.tool === "pan" || event.button || !area || event.target === area || !element().contains(event.target)) return;
+    event.stopImmediatePropagation();
+    event.preventDefault();
+    const box = area.getBoundingClientRect();
+    const within = (value, low, high) => Math.min(Math.max(value, low + 1), high - 1);
+    const place = { clientX: within(event.clientX, box.left, box.right), clientY: within(event.clientY, box.top, box.bottom) };
+    area.dispatchEvent(new MouseEvent("mousedown", { ...place, bubbles: true, cancelable: true, view: window, buttons: 1, shiftKey: event.shiftKey }));
+  }, true);
+
   /* A click chooses a point; with Shift, or armed by the button, a second one. */
   plot.pick = function (row, second) {
     if (row === null || row === undefined) return;

@@ -204,3 +204,11 @@ def test_one_neighbour_among_many_is_a_note(tmp_path):
     alike = [(0, 300, Likeness(whole=1, fine=1))]
     (leak,) = inspection_alike._told_across(labels, alike, parts)
     assert leak.severity == "warning"
+
+
+def test_a_class_that_only_one_part_has(tmp_path):
+    for part, labels in (("train", "abc"), ("test", "ab")):
+        for i, label in enumerate(labels):
+            write(tmp_path / part / label, [str(i + 10 * (part == "test"))])
+    told = [each for each in check_split(look_at(parts_of(tmp_path))) if each.name == "classes of parts"]
+    assert [each.what for each in told] == ["1 class not in each part: c (not in test)"]

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from voxloom.analysis.looking.finding import Finding
+from voxloom.amounts import counted
+from voxloom.analysis.looking.finding import Finding, found
 from voxloom.analysis.looking.spacing import check_schemas
 from voxloom.analysis.looking.values import check_parts
 from voxloom.errors import PairingError
@@ -94,8 +95,29 @@ def check_split(looked: Mapping[str, Looked]) -> tuple[Finding, ...]:
     for name, field in first.source.schema.items():
         if field.kind == "image" and all(name in each.seen for each in looked.values()):
             findings += check_parts(name, {part: each.seen[name] for part, each in looked.items()})
+    findings += _of_classes(looked)
     findings += check_schemas({part: each.source.schema for part, each in looked.items()})
     return tuple(sorted(findings, key=lambda finding: finding.severity == "note"))
+
+
+def _of_classes(looked: Mapping[str, Looked]) -> list[Finding]:
+    """Tell of classes that only some of the parts have samples of."""
+    names = dict.fromkeys(name for each in looked.values() for name in each.found.classes)
+    out = []
+    for name in names:
+        parts = {part: each.found.classes.get(name, {}) for part, each in looked.items()}
+        filled = {part: {label for label, number in each.items() if number} for part, each in parts.items()}
+        known = set[str]().union(*filled.values())
+        odd = sorted(label for label in known if any(label not in each for each in filled.values()))
+        if odd:
+            told = [
+                f"{label} (not in {', '.join(p for p in filled if label not in filled[p])})"
+                for label in odd[:6]
+            ]
+            more = f" and {len(odd) - 6} more" if len(odd) > 6 else ""
+            what = f"{counted(len(odd), 'class', 'classes')} not in each part: {', '.join(told)}{more}"
+            out.append(found("classes of parts", what, field=name, number=len(odd)))
+    return out
 
 
 def _folders_of_parts(path: Path, options: SourceOptions) -> list[str]:

@@ -101,3 +101,12 @@ def test_classes():
     told = check_classes("label", {"a": 100, "b": 5, "-1": 2}, ["a", "b", "c"])
     assert [each.name for each in told] == ["empty classes", "unknown ids", "imbalance"]
     assert told[2].numbers["ratio"] == 50
+
+
+def test_numbers_that_are_no_classes():
+    assert found([disc(-1, "int16")])["negative ids"].severity == "warning"
+    colours = Field(name="mask", kind="mask", axes="yxc")
+    (told,) = check_masks(colours, [Seen.of("a", np.stack([disc(255)] * 3, axis=-1), colours)])
+    assert (told.name, told.what) == ("colours in masks", "1 mask with 3 channels")
+    gap = disc() + disc(6) * (np.arange(64) > 32).astype("uint8")
+    assert found([gap])["gaps in ids"].what.startswith("ids 1, 7")

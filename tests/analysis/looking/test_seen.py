@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from voxloom.analysis.looking.seen import Seen, levels_of, spread
+from voxloom.analysis.looking.levels import levels_of
+from voxloom.analysis.looking.seen import Seen, spread
 from voxloom.sample import Field
 
 IMAGE, MASK = Field(name="image", axes="yx"), Field(name="mask", kind="mask", axes="yx")
@@ -18,7 +19,7 @@ def noise(*shape, dtype="float32"):
 @pytest.mark.parametrize(
     ("array", "stretched"),
     [
-        (noise(64, 64).clip(0, 255).astype("uint8").astype("float32"), True),  # 8-bit values in a float
+        (noise(64, 64).clip(0, 255).astype("uint8").astype("float32"), False),  # whole numbers
         (noise(64, 64).clip(0, 255).astype("uint8") / 255, True),
         (noise(64, 64).clip(0, 255).astype("uint8").astype("uint16") * 257, True),
         (noise(64, 64).clip(0, 255).astype("uint8"), False),  # 8 bits
@@ -32,8 +33,8 @@ def test_8_bit_values_in_a_larger_type(array, stretched):
 
 
 def test_levels_stop_at_257():
-    assert levels_of(np.arange(1000.0)) == (257, False)
-    assert levels_of(np.zeros(5)) == (1, False)
+    assert levels_of(np.arange(1000.0)) == (257, False, False)
+    assert levels_of(np.zeros(5)) == (1, False, False)
 
 
 @pytest.mark.parametrize(
@@ -77,3 +78,38 @@ def test_any_type_can_be_seen():
     for dtype in ("bool", "uint8", "int16", "uint32", "int64", "float16", "float64"):
         found = seen((noise(20, 20) % 2).astype(dtype))
         assert found.dtype == dtype
+
+
+def eight_bits():
+    return noise(96, 96).clip(0, 255).astype("uint8")
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        np.linspace(130, 3977, 256).round(),  # steps of 15 and 16
+        (np.arange(256) / 255) ** 2.2 * 60000,
+        np.arange(256) * 257,
+    ],
+    ids=["linear", "gamma", "even"],
+)
+def test_8_bits_through_a_table_are_seen(table):
+    stretched = table.astype("uint16")[eight_bits()]
+    assert seen(stretched).is_stretched
+    stretched[3, 3] = 4001  # one pixel that was drawn by hand
+    assert seen(stretched).is_stretched
+    assert seen(table.astype("float32")[eight_bits()] / 7).is_stretched
+
+
+def test_counts_and_sparse_images_are_not_stretched():
+    counts = np.random.default_rng(0).poisson(20, (64, 64))
+    assert (seen(counts.astype("float32")).is_stretched, seen(counts.astype("float32")).is_whole) == (
+        False,
+        True,
+    )
+    spots = np.zeros((64, 64), "uint16")
+    spots.flat[::140] = np.arange(130, 4000, 129)[:30]
+    assert (seen(spots).is_stretched, seen(spots).is_sparse, seen(spots).is_constant) == (False, True, False)
+    tail = noise(64, 64).astype("uint16")
+    tail.flat[::300] = np.arange(300, 4000, 264)[:14]
+    assert not seen(tail).is_stretched

@@ -39,7 +39,8 @@ def test_constant_and_nearly_empty_images():
     speck = np.zeros((32, 32), np.uint8)
     speck[3, 3:8] = range(5)
     found = check_values(FIELD, seen([noise(), np.full((32, 32), 7, np.uint8), speck]))
-    assert [(each.name, each.keys) for each in found] == [("constant", ("k1", "k2"))]
+    assert [(each.name, each.keys) for each in found] == [("constant", ("k1",)), ("sparse", ("k2",))]
+    assert found[1].severity == "note"
 
 
 def test_saturated_images_but_not_masks():
@@ -50,7 +51,10 @@ def test_saturated_images_but_not_masks():
 
 
 def test_8_bit_stretched_and_nan():
-    assert names([noise().astype("float32") / 255, noise(1).astype("float32")]) == ["stretched"]
+    assert names([noise().astype("float32") / 255, noise(1).astype("float32")]) == [
+        "stretched",
+        "whole numbers",
+    ]
     odd = np.random.default_rng(0).normal(size=(32, 32))
     odd[0, 0] = np.nan
     assert names([odd]) == ["nonfinite"]
@@ -91,3 +95,13 @@ def test_fields_of_one_sample_that_differ_in_size():
     assert (told.severity, told.keys) == ("warning", ("k0", "k1"))
     assert told.what == "fields of one sample differ in size (image 32 x 32, mask 32 x 30) in 2 of 3 samples"
     assert check_sizes({"image": FIELD}, {"image": images}) == []
+
+
+def test_parts_that_differ_in_size_or_channels():
+    grey, colour = (
+        seen([noise(i) for i in range(3)]),
+        seen([noise(i, shape=(64, 32, 3)) for i in range(3)], COLOUR),
+    )
+    told = {each.name: each.what for each in check_parts("image", {"train": colour, "test": grey})}
+    assert told["channels"] == "channels differ between the parts: train 3, test 1"
+    assert told["sizes"] == "sizes differ between the parts: train 64 x 32, test 32 x 32"

@@ -15,6 +15,7 @@ __all__ = ["check_classes", "check_masks", "counts_of_ids"]
 _IMBALANCE = 10.0
 _RARE = 0.01  # share of the foreground
 _SHOWN = 6
+_CLASSES = 16  # ids, of more they are instances
 
 
 def check_classes(name: str, counts: Mapping[str, int], known: Sequence[str]) -> list[Finding]:
@@ -80,6 +81,7 @@ def _of_masks(field: Field, seen: Sequence[Seen]) -> Iterator[Finding]:
         keys = [each.key for each in seen if each.ids is not None and each.ids.keys() & set(odd)]
         what = f"{counted(len(odd), 'id')} without a class ({_few(map(str, odd))})"
         yield found("unknown ids", f"{what} in {counted(len(keys), 'mask')}", keys)
+    yield from _odd_ids(field, seen, counts)
     blank = [each.key for each in seen if each.is_blank]
     if blank:
         yield found("empty masks", f"{len(blank)} of {counted(len(seen), 'mask')} without foreground", blank)
@@ -94,6 +96,21 @@ def _of_masks(field: Field, seen: Sequence[Seen]) -> Iterator[Finding]:
         what = f"{counted(len(missing), 'class', 'classes')} in none of {counted(len(seen), 'mask')}"
         yield found("empty classes", f"{what}: {_few(missing)}", number=len(missing))
     yield from _rare(field, counts)
+
+
+def _odd_ids(field: Field, seen: Sequence[Seen], counts: Mapping[int, int]) -> Iterator[Finding]:
+    """Tell what cannot be an id, and numbers with gaps between where no class has a name."""
+    colours = [each.key for each in seen if each.channels > 1]
+    if colours:
+        told = f"{counted(len(colours), 'mask')} with {max(each.channels for each in seen)} channels"
+        yield found("colours in masks", told, colours)
+    below = [each.key for each in seen if each.ids is not None and min(each.ids, default=0) < 0]
+    if below and not field.categories:
+        yield found("negative ids", f"{counted(len(below), 'mask')} with ids below 0", below)
+    ids = sorted(number for number in counts if 0 < number < 255)
+    if not field.categories and not colours and 1 < len(ids) <= _CLASSES and ids != [*range(1, len(ids) + 1)]:
+        what = f"ids {_few([str(number) for number in ids])}: not all numbers from 1 occur"
+        yield found("gaps in ids", what, number=len(ids))
 
 
 def counts_of_ids(seen: Sequence[Seen]) -> Counter[int]:

@@ -10,17 +10,18 @@ import numpy as np
 import numpy.typing as npt
 
 from voxloom.analysis.looking.alike import Fingerprint, fingerprint
+from voxloom.analysis.looking.levels import levels_of
 from voxloom.analysis.looking.planes import grey_plane, plane_of
 from voxloom.sample import Array, Field
 
-__all__ = ["Seen", "levels_of", "spread"]
+__all__ = ["Seen", "spread"]
 
 _MOST = 65536  # values that percentiles and levels are taken from
 _EDGES = 1_000_000  # pixels in which edges of a mask are looked for
 _REGION = 8  # pixels of a region, at least
 _RAMPS, _BETWEEN = 0.1, 3  # share of the edges that rise gradually, and values between
+_SAME = 1e-4
 _IDS = 256  # ids that are counted; more of them are instances
-_LEVELS = 256
 _GOLDEN = 0.6180339887498949  # indices spread over all, without a pattern that falls in with rows
 _CAMERAS = (1023, 4095, 16383)  # the largest values of 10, 12 and 14 bits
 
@@ -45,8 +46,10 @@ class Seen:
         Largest finite value.
     levels
         Different values, at most 257, over values spread over all.
-    is_stretched
-        Whether a type of more than 8 bits holds 17 to 256 different values in even steps.
+    is_stretched, is_whole
+        Whether a type of more than 8 bits holds 17 to 256 different values, and a float whole numbers.
+    besides
+        Share of the values that are not the commonest one.
     at_top
         Share of values that are the largest the type, or a camera's number of bits, can hold.
     ids
@@ -70,6 +73,8 @@ class Seen:
     maximum: float
     levels: int
     is_stretched: bool
+    is_whole: bool
+    besides: float
     at_top: float
     ids: Mapping[int, int] | None
     is_smooth: bool
@@ -100,7 +105,7 @@ class Seen:
         """
         some = spread(array.view(np.uint8) if array.dtype == bool else array, _MOST)
         finite = some[np.isfinite(some)] if some.dtype.kind == "f" else some
-        levels, is_even = levels_of(finite)
+        levels = levels_of(finite)
         low, high = np.percentile(finite, (1, 99)) if finite.size else (np.nan, np.nan)
         is_mask = field.kind == "mask"
         return cls(
@@ -112,8 +117,10 @@ class Seen:
             low=float(low),
             high=float(high),
             maximum=float(finite.max()) if finite.size else float("nan"),
-            levels=levels,
-            is_stretched=is_even and not is_mask and 16 < levels <= _LEVELS,
+            levels=levels.number,
+            is_stretched=levels.is_stretched and not is_mask,
+            is_whole=levels.is_whole and not is_mask,
+            besides=_besides(finite),
             at_top=_at_top(finite, array.dtype),
             ids=_ids(array) if is_mask else None,
             is_smooth=is_mask and _is_smooth(array, field),
@@ -123,8 +130,13 @@ class Seen:
 
     @property
     def is_constant(self) -> bool:
-        """Whether nearly all values are the same."""
-        return not self.low < self.high
+        """Whether all values are the same, but for one in ten thousand."""
+        return self.besides <= _SAME
+
+    @property
+    def is_sparse(self) -> bool:
+        """Whether nearly all values are the same, and some are not."""
+        return not self.is_constant and not self.low < self.high
 
     @property
     def is_blank(self) -> bool:
@@ -147,30 +159,9 @@ def spread(array: Array, number: int) -> Array:
     return chosen
 
 
-def levels_of(values: Array) -> tuple[int, bool]:
-    """Return how many different values there are, 257 for more, and whether larger than 8-bit steps are even.
-
-    Integers in steps of 1 count as even where the type is a float: they are 8-bit values in a float.
-    A type of 8 bits is never said to be stretched.
-
-    Examples
-    --------
-    >>> levels_of(np.arange(256) / 255), levels_of(np.arange(100, dtype="uint16"))
-    ((256, True), (100, False))
-    """
-    different = np.unique(values)
-    if different.size > _LEVELS:
-        return _LEVELS + 1, False
-    if different.size < 3 or values.dtype.itemsize == 1:
-        return int(different.size), False
-    numbers = different.astype(np.float64)
-    steps = np.diff(numbers)
-    step = steps.min()
-    if values.dtype.kind in "iu" and step <= 1:
-        return int(different.size), False
-    span = (numbers[-1] - numbers[0]) / step
-    rest = np.abs(steps / step - np.round(steps / step))
-    return int(different.size), bool(span < _LEVELS + 0.5 and rest.max() < 0.02)
+def _besides(values: Array) -> float:
+    counts = np.unique(values, return_counts=True)[1]
+    return float(1 - counts.max() / values.size) if values.size else 0.0
 
 
 def _at_top(values: Array, dtype: np.dtype[Any]) -> float:

@@ -112,7 +112,17 @@ def check_parts(name: str, parts: Mapping[str, Sequence[Seen]]) -> list[Finding]
     if len({tuple(each) for each in types.values()}) > 1:
         told = ", ".join(f"{part} {' '.join(each)}" for part, each in types.items())
         out.append(found("types", f"types differ between the parts: {told}", field=name))
+    out += _unlike(name, "sizes", {part: [_size(s) for s in seen] for part, seen in parts.items()})
+    out += _unlike(name, "channels", {part: [str(s.channels) for s in seen] for part, seen in parts.items()})
     return out
+
+
+def _unlike(name: str, what: str, parts: Mapping[str, Sequence[str]]) -> Iterator[Finding]:
+    """Tell where a part is unlike another, and each is of one kind."""
+    kinds = {part: sorted(set(each)) for part, each in parts.items() if each}
+    if len({tuple(each) for each in kinds.values()}) > 1 and all(len(each) == 1 for each in kinds.values()):
+        told = ", ".join(f"{part} {each[0]}" for part, each in kinds.items())
+        yield found(what, f"{what} differ between the parts: {told}", field=name)
 
 
 def _checked(seen: Sequence[Seen]) -> Iterator[Finding]:
@@ -125,11 +135,11 @@ def _checked(seen: Sequence[Seen]) -> Iterator[Finding]:
         yield found("labels as images", what, number=len(seen))
     else:
         yield from _named(seen, "saturated", _SATURATED, lambda s: s.at_top > _AT_TOP and s.levels > 2)
-        yield from _named(seen, "constant", "constant or nearly empty", lambda s: s.is_constant)
+        yield from _named(seen, "constant", "one value alone", lambda s: s.is_constant)
+        yield from _sparse(seen)
     yield from _depths(seen)
-    yield from _named(
-        seen, "stretched", "at most 256 different values in even steps, as {}", lambda s: s.is_stretched
-    )
+    yield from _named(seen, "stretched", "at most 256 different values, as {}", lambda s: s.is_stretched)
+    yield from _named(seen, "whole numbers", "at most 256 whole numbers, as {}", lambda s: s.is_whole)
     yield from _named(seen, "nonfinite", "NaN or infinite values", lambda s: s.nonfinite > 0)
 
 
@@ -142,6 +152,15 @@ def _named(seen: Sequence[Seen], name: str, what: str, is_odd: Callable[[Seen], 
         told = what.format(", ".join(sorted({each.dtype for each in odd})))
         keys = [each.key for each in odd]
         yield found(name, f"{len(odd)} of {counted(len(seen), 'image')}: {told}", keys)
+
+
+def _sparse(seen: Sequence[Seen]) -> Iterator[Finding]:
+    sparse = [each for each in seen if each.is_sparse]
+    if sparse:
+        share = float(np.median([each.besides for each in sparse]))
+        number = f"{len(sparse)} of {counted(len(seen), 'image')}"
+        what = f"{number}: {share:.2%} of the pixels differ from the ground"
+        yield found("sparse", what, [each.key for each in sparse], numbers={"share": share})
 
 
 def _odd_ones(seen: Sequence[Seen], name: str, what: str, told: Callable[[Seen], str]) -> Iterator[Finding]:
@@ -159,7 +178,9 @@ def _depths(seen: Sequence[Seen]) -> Iterator[Finding]:
     bits = {
         each.key: int(each.maximum).bit_length()
         for each in seen
-        if each.dtype in ("uint16", "int16", "uint32", "int32") and each.maximum > 0
+        if each.dtype in ("uint16", "int16", "uint32", "int32")
+        and each.maximum > 0
+        and each.levels > _FEW_LEVELS
     }
     if not bits:
         return
@@ -167,7 +188,8 @@ def _depths(seen: Sequence[Seen]) -> Iterator[Finding]:
     few = [key for key, number in bits.items() if most - number >= _DEPTH]
     if few and not all(each.is_constant for each in seen if each.key in set(few)):
         least = min(bits.values())
-        what = f"{len(few)} of {counted(len(bits), 'image')} use {least} bits or a few more, others {most}"
+        told = f"{len(few)} of {counted(len(bits), 'image')} use {counted(least, 'bit')}"
+        what = f"{told} or a few more, others {most}"
         yield found("depths", what, few, numbers={"least": least, "most": most})
 
 

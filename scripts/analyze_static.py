@@ -9,20 +9,27 @@ import sys
 
 from voxloom.cli import main
 
-parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-parser.add_argument("--vae-weights")
-parser.add_argument("--config-file")
-parser.add_argument("--folder-edente")
-parser.add_argument("--folder-dente")
-parser.add_argument("--output-dir", default="projections")
-parser.add_argument("--max-images", default="1000")
-parser.add_argument("--patch-size", nargs=2, default=["256", "256"])
-parser.add_argument("--color-by-patient", action="store_true")
-parser.add_argument("--method", default="umap", choices=["umap", "tsne", "pca"])
-parser.add_argument("--n-neighbors", default="40")
-parser.add_argument("--min-dist", default="0.5")
-parser.add_argument("--perplexity", default="30")
-parser.add_argument("--dpi", type=int, default=300)
+parser = argparse.ArgumentParser(
+    allow_abbrev=False,
+    formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    description="Draw the latents of one or two folders of images, as PTI-LDM-VAE does.",
+    epilog="Every other option of `voxloom analyze static` works too; its --help lists them.",
+)
+parser.add_argument("--vae-weights", metavar="FILE", help="weights of the VAE, or a run")
+parser.add_argument("--config-file", metavar="FILE", help="configuration that bare weights belong to")
+parser.add_argument("--folder-edente", metavar="DIR", help="images of the group edente")
+parser.add_argument("--folder-dente", metavar="DIR", help="images of the group dente")
+parser.add_argument("--output-dir", default="projections", metavar="DIR", help="folder of the results")
+parser.add_argument("--max-images", default="1000", metavar="N", help="only the first images of each folder")
+parser.add_argument(
+    "--patch-size", nargs=2, metavar=("H", "W"), help="size of the images, if not that of the training"
+)
+parser.add_argument("--color-by-patient", action="store_true", help="a colour for each patient")
+parser.add_argument("--method", default="umap", choices=["umap", "tsne", "pca"], help="how points are placed")
+parser.add_argument("--n-neighbors", default="40", metavar="N", help="of UMAP")
+parser.add_argument("--min-dist", default="0.5", metavar="D", help="of UMAP")
+parser.add_argument("--perplexity", default="30", metavar="P", help="of t-SNE")
+parser.add_argument("--dpi", type=int, default=300, metavar="N", help="of the PNG, 16 x 14 inches")
 given, others = parser.parse_known_args()
 
 # The patient is the last part of a file's name: image_001.tif is of 001.
@@ -40,7 +47,9 @@ if given.config_file:
 for name, folder in folders.items():
     sys.argv += ["--images", f"{name}={folder}"] if folder else []
 sys.argv += ["--output", given.output_dir, "--max-images", given.max_images]
-sys.argv += ["--patch-size", *given.patch_size, "--method", given.method, *settings.get(given.method, [])]
+if given.patch_size:
+    sys.argv += ["--patch-size", *given.patch_size]
+sys.argv += ["--method", given.method, *settings.get(given.method, [])]
 if given.method != "tsne" and given.folder_edente:
     sys.argv += ["--fit", "edente"]  # t-SNE cannot place points that it has not seen
 if given.folder_dente:

@@ -14,7 +14,7 @@ from voxloom.models import AutoencoderConfig
 from voxloom.sources import write_image
 
 SCRIPT = Path(__file__).parents[1] / "scripts" / "analyze_static.py"
-DEFAULTS = ["--output", "projections", "--max-images", "1000", "--patch-size", "256", "256", "--method"]
+DEFAULTS = ["--output", "projections", "--max-images", "1000", "--method"]
 PATIENT = r"key:([^_/]+?)(?:\.\w+)?$"
 
 
@@ -58,9 +58,22 @@ def test_the_older_flags_and_defaults(run, monkeypatch, given, asked):
     assert run(*given) == ["analyze", "static", *asked]
 
 
-def test_help_is_that_of_the_command(run, capsys):
-    run("--help")
-    assert "--n-neighbors" in capsys.readouterr().out
+@pytest.mark.parametrize("script", ["analyze_static.py", "analyze_interactive.py"])
+def test_help_tells_the_older_flags_and_where_the_others_are(monkeypatch, capsys, script):
+    monkeypatch.setattr(sys, "argv", [script, "--help"])
+    with pytest.raises(SystemExit) as ended:
+        runpy.run_path(str(SCRIPT.parent / script), run_name="__main__")
+    assert ended.value.code == 0
+    told = " ".join(capsys.readouterr().out.split())
+    for flag in ("--vae-weights", "--folder-edente", "--color-by-patient", "--n-neighbors", "(default: 40)"):
+        assert flag in told
+    assert "Every other option of `voxloom" in told
+
+
+def test_a_size_that_is_given_is_taken(run, monkeypatch):
+    monkeypatch.setattr(voxloom.cli, "main", lambda: None)
+    asked = run("--folder-edente", "e", "--patch-size", "128", "112")
+    assert asked[asked.index("--patch-size") :][:3] == ["--patch-size", "128", "112"]
 
 
 def test_two_folders_and_bare_weights_give_the_older_files(run, tmp_path, monkeypatch, capsys):

@@ -222,13 +222,13 @@ PATIENT = r"key:([^_/]+?)(?:\.[A-Za-z]+)?$"
         (
             "--vae-weights w.pt --config-file c.json --folder-edente e --folder-dente d --port 8051 --debug",
             "--checkpoint w.pt --config-file c.json --encode edente=e --encode dente=d --max-images 3000 "
-            "--patch-size 256 256 --method umap --n-neighbors 40 --min-dist 0.5 --perplexity 30 --fit edente "
+            "--method umap --n-neighbors 40 --min-dist 0.5 --perplexity 30 --fit edente "
             f"--patient {PATIENT} --port 8051",
         ),
         (
             "--vae-weights w.pt --folder-edente e --method tsne --perplexity 9 --color-by-patient "
             "--subtitle x --max-images 9",
-            "--checkpoint w.pt --title x --encode edente=e --max-images 9 --patch-size 256 256 --method tsne "
+            "--checkpoint w.pt --title x --encode edente=e --max-images 9 --method tsne "
             f"--n-neighbors 40 --min-dist 0.5 --perplexity 9 --patient {PATIENT} --color-by {PATIENT}",
         ),
     ],

@@ -186,7 +186,7 @@ def test_distances_of_two_groups(stores, tmp_path):
     np.testing.assert_allclose(found.nearest, all_distances.min(1), rtol=1e-6)
     assert found.nearest_keys[5] == Latents().keys[all_distances[5].argmin()]
     assert found.cross == pytest.approx(all_distances.mean())
-    assert "MMD" in found.table()
+    assert "ct to its nearest of mr, median" in found.table()
     found.save(tmp_path)
     assert names(tmp_path) == ["distances.json", "nearest.csv"]
     with pytest.raises(OutputExistsError):

@@ -99,11 +99,11 @@ class Distances:
             ("distance of the centroids", self.centres),
             (f"mean distance of {a} to {b}", self.cross),
             ("MMD, squared", self.mmd.mmd2),
-            ("  p, the labels exchanged", self.mmd.p),
+            ("  p, if both were alike (groups shuffled)", self.mmd.p),
             ("Frechet distance, squared", found.squared),
             (f"  in {found.dims} dimensions, share of the variance", found.explained),
-            (f"nearest of {b}, median", float(np.median(self.nearest))),
-            (f"nearest of {b}, least", float(self.nearest.min())),
+            (f"{a} to its nearest of {b}, median", float(np.median(self.nearest))),
+            (f"{a} to its nearest of {b}, least", float(self.nearest.min())),
         ]
         head = (f"{a} ({self.counts[0]}) and {b} ({self.counts[1]})", "")
         return table_text(head, rows)

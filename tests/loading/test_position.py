@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from voxloom.errors import CheckpointError
@@ -41,6 +41,7 @@ def walk(every, steps):
     return order, seen
 
 
+@example({"length": 30, "seed": 0, "shuffle": True}, [((1, 4), 1), ((2, 2), 6), ((3, 1), 1)], (1, 1))
 @given(settings, st.lists(st.tuples(shapes, st.integers(0, 6)), min_size=1, max_size=4), shapes)
 def test_an_epoch_goes_on_in_other_batches_and_nothing_is_lost_or_seen_twice(options, walks, last):
     state, seen = None, []
@@ -48,7 +49,8 @@ def test_an_epoch_goes_on_in_other_batches_and_nothing_is_lost_or_seen_twice(opt
         every = positions(options, shape, state)
         if not all(position.order.batches_per_epoch for position in every):
             return
-        seen += walk(every, steps)[1]
+        # too few samples may be left for so many ranks: then it stands in the next epoch already
+        seen += walk(every, steps)[1] if every[0].epoch == 0 else []
         state = every[0].state()
         assert [position.state() for position in every] == [state] * len(every)
         if state["epoch"]:

@@ -222,3 +222,23 @@ def test_a_missing_unit_names_the_options_of_the_command(call, tmp_path):
     assert "--unit nanometer (or another length), or --spacing Z Y X in nm" in failed.err
     assert call("inspect", raw, "--unit", "nm").code == 0
     assert call("inspect", raw, "--spacing", 8, 8, 8).code == 0
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        (["{0}", "--task", "vae"], "--task goes with --transforms"),
+        (["{0}", "--draws", "3"], "--draws goes with --transforms"),
+        (["{0}", "--spacing", "1", "1", "1"], "--spacing goes with a volume"),
+        (["{0}", "--unit", "nm"], "--unit goes with a volume"),
+        (["{0}", "--all", "--samples", "1"], "leave --samples out"),
+        (["{0}", "--image", "a={0}/hund"], "in the place of PATH"),
+        (["{1}", "--against", "{0}"], "--against goes with images, and not with a volume"),
+        (["{1}", "--all"], "--all goes with images"),
+        (["--transforms", "{0}/c.json", "--preview", "x.png", "--json"], "--json goes with a volume"),
+    ],
+)
+def test_no_option_is_ignored_in_silence(call, pets, tmp_path, more, said):
+    raw = write_volume(tmp_path / "em.zarr", phantom((4, 5, 6)))
+    done = call("inspect", *(each.format(pets, raw) for each in more))
+    assert (done.code, said in " ".join(done.err.split())) == (2, True), done.err

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from voxloom.cli.naming import naming_options, take_naming
 from voxloom.cli.wording import WordedCommand, is_quiet
@@ -16,6 +17,14 @@ from voxloom.cli.wording import WordedCommand, is_quiet
 __all__ = ["command"]
 
 _OF_VOLUMES = ("zarr.json", ".zattrs", ".zgroup", ".zarray", "attributes.json")
+_NAMING = ("layout", "image", "mask", "images", "masks")
+_GOES_WITH = {
+    "transforms": ("preview", "task", "draws", "samples"),
+    "a volume": ("preview", "raw", "as_json", "unit", "spacing"),
+    "a split of volumes": ("as_json", "unit", "spacing"),
+    "images": ("preview", "against", "samples", "everything", "as_json", *_NAMING),
+}
+"""What is looked at, and the options that are for it."""
 _ON_SHEET, _ON_PAGE = 32, 96  # samples that a preview shows at most
 
 
@@ -81,21 +90,46 @@ def command(path: Path | None, preview: Path | None, raw: str | None, **given: A
     stated = {name: given[name] for name in ("unit", "spacing") if given[name]}
     _check_preview(preview)
     if given["transforms"] is not None:
+        _refuse_others("transforms")
         _draw_transforms(path, preview, given)
         return
     if isinstance(path, Path) and is_volume_split(path):
         if preview is not None:
             raise click.BadParameter("a split of volumes has no contact sheet.", param_hint="--preview")
+        _refuse_others("a split of volumes")
         _verify(path, stated, as_json=given["as_json"])
         return
     if path is not None and (not isinstance(path, Path) or any((path / n).is_file() for n in _OF_VOLUMES)):
+        _refuse_others("a volume")
         _inspect_volume(str(path), preview, raw, as_json=given["as_json"], **stated)
         return
     if raw is not None:
         raise click.BadParameter(f"{path} is no volume, so there are no labels to draw.", param_hint="--raw")
     if path is None and not (given["image"] or given["mask"]):
         raise click.UsageError("Missing argument 'PATH'.")
+    if path is not None and (given["image"] or given["mask"]):
+        raise click.UsageError(f"--image and --mask stand in the place of PATH: leave {path} out.")
+    if given["everything"] and given["samples"]:
+        raise click.UsageError("--all looks at every sample: leave --samples out.")
+    _refuse_others("images")
     _inspect(path, preview, given)
+
+
+def _refuse_others(kind: str) -> None:
+    """Refuse options that were given, and are not for what is looked at."""
+    context = click.get_current_context()
+    for parameter in context.command.params:
+        name = parameter.name or ""
+        source = context.get_parameter_source(name)
+        is_given = source not in (None, ParameterSource.DEFAULT, ParameterSource.DEFAULT_MAP)
+        if is_given and name not in ("path", "transforms", *_GOES_WITH[kind]):
+            places = " or ".join(
+                k if k != "transforms" else "--transforms" for k, v in _GOES_WITH.items() if name in v
+            )
+            what = "--transforms" if kind == "transforms" else kind
+            raise click.UsageError(
+                f"{parameter.opts[0]} goes with {places}, and not with {what}: leave it out."
+            )
 
 
 def _check_preview(preview: Path | None) -> None:
@@ -171,7 +205,7 @@ def _as_json(looked: dict[str, Any], across: Any) -> str:
 def _folders(path: Path | None, given: dict[str, Any]) -> list[Path]:
     """Return what is looked at, by name."""
     named = [Path(each.partition("=")[2]) for each in (*given["image"], *given["mask"])]
-    return named or [each for each in (path, given["against"]) if each is not None]
+    return [*named, *(each for each in (path, given["against"]) if each is not None)]
 
 
 def _draw(title: str, preview: Path, looked: dict[str, Any], *, across: Any, number: int) -> None:

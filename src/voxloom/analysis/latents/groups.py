@@ -193,7 +193,7 @@ class GroupStatistics:
 
     def _pairs_text(self) -> str:
         several = len(self.pairs) > 1
-        p = ["p", "p of several"] if several else ["p"]
+        p = ["p", "p adjusted"] if several else ["p"]
         head = ["pair", "centroids", "corrected", "cross distance", "MMD²", *p, "Frechet²", "dims"]
         rows = [
             [

@@ -126,10 +126,24 @@ def require_checkpoint(path: str | Path) -> None:
 
 
 def require_store(path: str | Path) -> None:
-    """Raise MissingDataError where nothing lies at the path of a store of latents; a near name is told."""
+    """Raise MissingDataError where no store of latents lies; a near name, or stores below, are told."""
     if not os.path.exists(path):
-        near = near_name(path) or " Make one of images with voxloom encode."
-        raise MissingDataError(f"{path}: no such store.{near}")
+        beside = [str(each) for each in _stores_in(Path(path).parent)]
+        told = f" There are {_some(beside)}." if beside else " Make one of images with voxloom encode."
+        raise MissingDataError(f"{path}: no such store.{near_name(path) or told}")
+    if os.path.isdir(path) and not os.path.exists(Path(path) / MANIFEST):
+        below = [str(each) for each in _stores_in(Path(path))]
+        told = f"It holds stores; name one: {_some(below)}" if below else "Make one with voxloom encode"
+        raise MissingDataError(f"{path} is no store: expected a file {Path(path) / MANIFEST}. {told}.")
+
+
+def _stores_in(folder: Path) -> list[Path]:
+    return sorted(each.parent for each in folder.glob(f"*/{MANIFEST}"))
+
+
+def _some(names: Sequence[str]) -> str:
+    few = ", ".join(names[:_FEW_STORES])
+    return f"{few} and {len(names) - _FEW_STORES} more" if len(names) > _FEW_STORES else few
 
 
 def require_source(path: str | Path) -> None:

@@ -214,13 +214,15 @@ def test_a_unit_that_is_none_is_told_though_it_is_not_needed(call, tmp_path):
     assert "2 x 2 x 2" in call("inspect", raw, "--spacing", 2, 2, 2).out
 
 
-def test_a_missing_unit_names_the_options_of_the_command(call, tmp_path):
+def test_without_a_unit_a_volume_is_shown_and_the_options_are_named(call, tmp_path):
     raw = write_volume(tmp_path / "raw.zarr", np.zeros((4, 4, 4), np.uint8))
     path = raw / "zarr.json"
     path.write_text(path.read_text().replace(', "unit": "nanometer"', ""))
-    failed = call("inspect", raw)
-    assert "--unit nanometer (or another length), or --spacing Z Y X in nm" in failed.err
-    assert call("inspect", raw, "--unit", "nm").code == 0
+    done = call("inspect", raw)
+    assert done.code == 0, done.err
+    assert "spacing (no unit)" in done.out
+    assert "--unit micrometer where the numbers are right, else --spacing Z Y X in nm" in done.out
+    assert "no unit" not in call("inspect", raw, "--unit", "nm").out
     assert call("inspect", raw, "--spacing", 8, 8, 8).code == 0
 
 

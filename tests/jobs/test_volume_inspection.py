@@ -140,7 +140,7 @@ def test_lengths_are_told_in_a_unit_that_suits_them(tmp_path, side, unit, shown)
 def test_small_volumes_are_enlarged_and_their_names_are_whole(pred):
     sheet = middle_slices(pred)
     assert sheet.shape[1] > 600
-    assert slices_of(pred).rows[0][0][1].shape == (200, 300, 3)  # 5 times
+    assert slices_of(pred).rows[0][0][1].shape == (240, 360, 3)  # 6 times
 
 
 def test_a_page_has_the_slices_the_legend_and_the_levels(pred, tmp_path):

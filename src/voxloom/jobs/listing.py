@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 
 from voxloom.amounts import counted, size_text
@@ -16,6 +17,13 @@ _CLASSES = 40  # more of them are shown by the largest and the smallest alone
 _ENDS = 10
 _SKIPPED = 10
 _COMPRESSED = 1.05
+_WIDE = 120  # letters of a line
+_MODES = {
+    "MINISBLACK": "greyscale",
+    "MINISWHITE": "greyscale with white as 0",
+    "PALETTE": "palette of colours",
+}
+"""How a TIFF names its pixels, in words."""
 
 
 def listing(found: Inspection) -> str:
@@ -84,7 +92,8 @@ def _shape(facts: FieldFacts) -> str:
 
 def _stored(facts: FieldFacts) -> Iterator[str]:
     told = [] if facts.encoding is None else [str(facts.encoding)]
-    for counts in (facts.files, facts.modes):
+    modes = {_MODES.get(name, name): number for name, number in facts.modes.items()}
+    for counts in (facts.files, modes):
         single = len(counts) == 1
         told.append(" ".join(name if single else f"{name} ({number})" for name, number in counts.items()))
     yield from dict.fromkeys(filter(None, told))  # what has two names alike is said once
@@ -144,12 +153,25 @@ def _problems(found: Inspection) -> Iterator[str]:
 
 
 def warnings_listed(findings: Sequence[Finding]) -> Iterator[str]:
-    """Return lines that tell what will hurt later, why, and the cure."""
+    """Return lines that tell what will hurt later, why, and the cure; many keys stand in own lines."""
     for finding in findings:
         yield ""
-        yield f"{finding.severity}: {finding.text}"
+        yield from _told(finding)
         yield f"  {finding.why}"
         yield f"  {finding.cure}"
+
+
+def _told(finding: Finding) -> Iterator[str]:
+    told = f"{finding.severity}: {finding.text}"
+    if len(told) <= _WIDE or not finding.keys:
+        yield told
+        return
+    without = finding.model_copy(update={"keys": ()}).text
+    yield f"{finding.severity}: {without}"
+    left = finding.number - len(finding.keys)
+    named = ", ".join(finding.keys) + (f" and {left} more" if left > 0 else "")
+    for line in textwrap.wrap(named, _WIDE - 4, break_long_words=False, break_on_hyphens=False):
+        yield f"    {line}"
 
 
 def _matched(found: Inspection) -> Iterator[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -110,7 +111,7 @@ def slices_of(
     thin = [axis for axis in range(3) if volume.levels[0].grid.shape[axis] == 1]
     ids: dict[int, str] = {}
     rows = []
-    times = max(1, int(size * step / max(box.size)))
+    times = math.ceil(size * step / max(box.size) - 0.05)  # whole, so that a voxel is a square
     for axis in thin[:1] or range(3):
         plane, at = _middle(box, axis, step)
         row = _row(volume, ground, plane, at, _Row(axis, ids))

@@ -157,8 +157,8 @@ def _chosen_page(tif: tifffile.TiffFile, name: str, policy: ReadPolicy) -> tifff
     count = max(len(pages), (tif.imagej_metadata or {}).get("images", 1) if tif.is_imagej else 1)
     if count > 1 and policy.pages == "error":
         raise DataError(
-            f"{name}: {count} pages, expected one. Split the stack into files, "
-            "or set the policy pages='first' or 'middle'."
+            f"{name}: {count} pages, expected one. Write the stack as a volume (see the page on "
+            "volumes), split it into files, or set the policy pages='first' or 'middle'."
         )
     index = count // 2 if policy.pages == "middle" else 0
     if index >= len(pages):

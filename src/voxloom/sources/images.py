@@ -122,8 +122,8 @@ def _plane(array: Array, axes: str, policy: ReadPolicy, *, name: str) -> Array:
     if "z" in axes:
         if len(pixels) > 1 and policy.pages == "error":
             raise DataError(
-                f"{name}: {len(pixels)} pages, expected one. Split the stack, "
-                "or set the policy pages='first' or 'middle'."
+                f"{name}: {len(pixels)} pages, expected one. Write the stack as a volume (see the page on "
+                "volumes), split it, or set the policy pages='first' or 'middle'."
             )
         pixels = pixels[len(pixels) // 2 if policy.pages == "middle" else 0]
     return pixels[..., 0] if "c" in axes and pixels.shape[-1] == 1 else grey(pixels, policy, name)

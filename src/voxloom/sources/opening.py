@@ -159,7 +159,8 @@ def _of_file(path: Path) -> str:
         return "tar"
     raise DataError(
         f"{path}: a file that ends in {path.suffix!r}. Expected a folder, a tar, or a table that ends in "
-        f"{', '.join(TABLE_SUFFIXES)}; for one image, name its folder."
+        f"{', '.join(TABLE_SUFFIXES)}; for one image, name its folder. The page on "
+        "volumes of the documentation tells how a TIFF stack becomes a volume."
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -110,9 +110,16 @@ class KeyedImages(Source):
         MissingDataError
             When they are gone.
         """
+        return self.source.read(self._row(index))
+
+    def stored(self, index: int) -> Mapping[str, Cell]:
+        """Return the images of a sample as they lie on disk; raises as `read` does."""
+        return self.source.source.cells(self._row(index))
+
+    def _row(self, index: int) -> int:
         if (row := self._rows.get(self._keys[index])) is None:
             raise MissingDataError(f"{self._keys[index]}: no such image any more in {self.source!r}.")
-        return self.source.read(row)
+        return row
 
     def select(self, *names: str) -> Source:
         """Return some of the images of each sample."""

@@ -19,7 +19,7 @@ from voxloom.analysis.latents.colouring import class_of
 from voxloom.analysis.latents.points import Points
 from voxloom.component import Component
 from voxloom.config import Config
-from voxloom.errors import CheckpointError, MissingDataError
+from voxloom.errors import CheckpointError, ConfigError, MissingDataError
 from voxloom.formats.store import Store
 from voxloom.inference import LatentSpace, Trained, Translation
 from voxloom.jobs.bare import trained_from_weights
@@ -91,6 +91,7 @@ def open_session(sources: Mapping[str, Source], options: ExploreOptions | None =
         When the checkpoint can do nothing for these latents.
     """
     options = options or ExploreOptions()
+    _check_once(sources)
     points = Points.of_stores(_cut(sources, options.max_points), field=options.field)
     if options.fit != "joint":
         points.rows_of(options.fit)  # what is no group is told now
@@ -166,6 +167,17 @@ def _labels(points: Points, options: ExploreOptions) -> dict[str, Any]:
     for by in labels.values():
         points.labels(by)  # what is wrong with an expression is told now
     return {"labels": labels, "colour": colour}
+
+
+def _check_once(sources: Mapping[str, Source]) -> None:
+    """Refuse a store under two names: each of its points would lie on itself."""
+    names: dict[Path, str] = {}
+    for name, source in sources.items():
+        if (
+            isinstance(source, Store)
+            and (first := names.setdefault(Path(source.path).resolve(), name)) != name
+        ):
+            raise ConfigError(f"{source.path} is given twice, as {first} and as {name}: expected it once.")
 
 
 def _cut(sources: Mapping[str, Source], most: int | None) -> dict[str, Source]:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from voxloom.component import Component
 from voxloom.errors import ConfigError, MissingDataError
+from voxloom.formats.manifest import MANIFEST
 from voxloom.ranks import Rank
 from voxloom.registry import did_you_mean
 from voxloom.sample import Kind
@@ -30,6 +31,7 @@ __all__ = [
 
 logger = logging.getLogger(__name__)
 
+_FEW_STORES = 8  # that an error names
 _FEW = range(
     3, 9
 )  # folders of one sample each; more of them with files 1, 2, 3 are classes. Two are told before

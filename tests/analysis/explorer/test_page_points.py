@@ -138,6 +138,27 @@ def test_a_lasso_selects_and_its_keys_are_exported(page):
     assert page.js("return voxloomPlot.lasso.length") == 0
 
 
+def test_a_lasso_may_begin_beside_the_axes(page):
+    page.press("[data-tool=lasso]")
+    box = "document.querySelector('.nsewdrag').getBoundingClientRect()"
+    left, top, right, low = page.js(f"const b = {box}; return [b.left, b.top, b.right, b.bottom]")
+    start = (left - 25, top + 5)
+    page.mouse(start, "down", (right - 3, top + 5), (right - 3, low - 3), (left - 25, low - 3), "up")
+    page.says("#selection", "240 points selected")
+
+
+def test_what_was_made_is_there_again_when_the_page_is_opened_again(page):
+    page.js("voxloomPlot.pick(3); voxloomPlot.pick(7, true)")
+    page.press("#decode")
+    page.until("document.querySelectorAll('#strip img').length === 9")
+    page.open()
+    page.until("document.querySelectorAll('#strip img').length === 9")
+    panes = "document.querySelector('.pane.details').getBoundingClientRect().bottom"
+    page.until(f"document.getElementById('along').getBoundingClientRect().bottom < {panes}")
+    page.js("voxloomPlot.pick(9)")
+    page.until("document.querySelectorAll('#strip img').length === 0")
+
+
 def test_a_box_with_shift_adds_to_the_selection(page):
     page.press("[data-tool=select]")
     for heap, count in ((range(0, 240, 3), 80), (range(1, 240, 3), 160)):

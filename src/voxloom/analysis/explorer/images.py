@@ -168,7 +168,7 @@ class Images:
 def _stored(source: Source, index: int, name: str) -> str:
     """Return the type of pixel in an image's file, which is read as another; empty where it tells none."""
     try:
-        cell = source.cells(index)[name]
+        cell = getattr(source, "stored", source.cells)(index)[name]  # of images read as grey, the files'
         return str(cell.dtype) if isinstance(cell, np.ndarray) else header(bytes(cell)).dtype
     except (VoxloomError, OSError, ValueError, LookupError):
         return ""

@@ -1,11 +1,14 @@
 """Splits, pairs and pages: what inspect finds between several images."""
 
+import json
+import shutil
+
 import numpy as np
 import pytest
 from PIL import Image
 
 from voxloom.analysis.looking.alike import Likeness
-from voxloom.errors import PairingError
+from voxloom.errors import DataError, PairingError
 from voxloom.jobs import inspection_alike
 from voxloom.jobs.inspection import inspect, look
 from voxloom.jobs.inspection_alike import compared_text
@@ -212,3 +215,20 @@ def test_a_class_that_only_one_part_has(tmp_path):
             write(tmp_path / part / label, [str(i + 10 * (part == "test"))])
     told = [each for each in check_split(look_at(parts_of(tmp_path))) if each.name == "classes of parts"]
     assert [each.what for each in told] == ["1 class not in each part: c (not in test)"]
+
+
+def test_one_folder_beside_those_of_a_split_is_told(tmp_path, caplog):
+    for part in ("train", "test", "holdout"):
+        write(tmp_path / part, ["1", "2"])
+    assert list(parts_of(tmp_path)) == [""]
+    assert "holdout is no name of a part" in caplog.text
+
+
+def test_a_run_whose_data_are_gone_says_what_helps(vae, tmp_path):
+    shutil.copytree(vae.folder, tmp_path / "run")
+    file = tmp_path / "run" / "config.json"
+    values = json.loads(file.read_text())
+    values["data_base_dir"] = str(tmp_path / "gone")
+    file.write_text(json.dumps(values))
+    with pytest.raises(DataError, match="or name its data"):
+        parts_of_run(tmp_path / "run")

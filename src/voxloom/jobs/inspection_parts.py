@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -23,6 +24,9 @@ from voxloom.sources.opening import PARTS, is_volume, paired_fields
 from voxloom.sources.stored import is_store
 
 __all__ = ["Part", "check_split", "is_run", "look_at", "parts_of"]
+
+
+_LOGGER = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -128,7 +132,15 @@ def _folders_of_parts(path: Path, options: SourceOptions) -> list[str]:
         return []
     listing = list_folder(str(path))
     folders = [name for name in listing.folders if not name.startswith(".")]
-    if not folders or listing.files or not {name.lower() for name in folders} <= PARTS:
+    if not folders or listing.files:
+        return []
+    if others := [name for name in folders if name.lower() not in PARTS]:
+        if len(others) < len(folders):
+            _LOGGER.warning(
+                "%s: %s are names of classes here, since %s is no name of a part. Of a split, name parts: "
+                "inspect TRAIN --against TEST.",
+                path, ", ".join(folders), ", ".join(others),
+            )  # fmt: skip
         return []
     return sorted(folders, key=lambda name: (not name.lower().startswith("train"), name.lower() > "u", name))
 

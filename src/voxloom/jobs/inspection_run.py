@@ -39,5 +39,12 @@ def parts_of_run(path: Path) -> dict[str, Part]:
         raise ConfigError(
             f"{path}: a run on volumes, which has no list of images. Name the volumes or the split's CSV."
         )
-    parts = Parts(config.layout, kind, config.seed, split=Split.load(path / "split.json"))
-    return {"train": Part(parts.train), "validation": Part(parts.validation)}
+    split = Split.load(path / "split.json")
+    try:
+        parts = Parts(config.layout, kind, config.seed, split=split)
+        return {"train": Part(parts.train), "validation": Part(parts.validation)}
+    except DataError as error:
+        raise DataError(
+            f"{path}: the data of this run are not where they were ({error}) Give the command in the folder "
+            "where the run was trained, or name its data."
+        ) from error

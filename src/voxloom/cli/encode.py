@@ -35,7 +35,10 @@ _SHOWN = 10  # samples that were skipped
 )  # fmt: skip
 @click.option("--device", help="For instance cpu or cuda:1.  [default: a GPU if there is one]")
 @click.option(
-    "--format", default="memmap", show_default=True, help="arrow, hdf5, memmap, parquet or tar, or a plugin's."
+    "--format",
+    default="memmap",
+    show_default=True,
+    help="arrow, hdf5, memmap, parquet or tar, or a plugin's.",
 )
 @click.option(
     "--on-error", type=click.Choice(["fail", "skip"]), default="fail", show_default=True,

@@ -10,7 +10,7 @@ from voxloom.analysis.looking.finding import Finding, found
 from voxloom.analysis.looking.seen import Seen
 from voxloom.analysis.looking.values import check_values
 from voxloom.geometry import AXES, Box
-from voxloom.jobs.volume_units import lengths_text, unit_for
+from voxloom.jobs.volume_units import NO_UNIT, lengths_text, unit_for
 from voxloom.sample import Array, Field
 from voxloom.volumes import Place, Volume
 
@@ -44,7 +44,9 @@ def check_volume(volume: Volume, raw: Volume | None = None, *, has_unit: bool = 
     image = raw if volume.is_labels else volume
     findings = [] if has_unit else [_without_unit(volume)]
     findings += [] if image is None else list(_of_image(image))
-    findings += [each for one in dict.fromkeys([volume, *labels]) for each in _of_levels(one)]
+    findings += [
+        each for one in dict.fromkeys([volume, *labels]) for each in _of_levels(one, has_unit=has_unit)
+    ]
     for each in labels:
         findings += _of_labels(each)
         findings += [] if image is None else _between(image, each)
@@ -65,7 +67,7 @@ def _without_unit(volume: Volume) -> Finding:
     return found("no unit", what, field=Place.of(volume.path).name, number=1)
 
 
-def _of_levels(volume: Volume) -> Iterator[Finding]:
+def _of_levels(volume: Volume, *, has_unit: bool) -> Iterator[Finding]:
     """Tell which levels do not begin where the finest does."""
     finest = volume.levels[0].grid
     for level in volume.levels[1:]:
@@ -75,10 +77,11 @@ def _of_levels(volume: Volume) -> Iterator[Finding]:
         ):
             expected = low + (coarse - fine) / 2
             if abs(own - expected) > _ASIDE * fine:
-                unit = unit_for(finest.spacing)
-                begin, usual = lengths_text([own], unit), lengths_text([expected], unit)
+                unit = unit_for(finest.spacing) if has_unit else NO_UNIT
+                begin, usual = (lengths_text([length], unit) for length in (own, expected))
+                begin += f" {unit}" if has_unit else ""
                 what = (
-                    f"level {level.path} begins at {begin} {unit} along {axis}, and would at {usual} if its "
+                    f"level {level.path} begins at {begin} along {axis}, and would at {usual} if its "
                     "voxels were means of finer ones. Every n-th voxel, or a missing translation?"
                 )
                 yield found("shifted levels", what, field=Place.of(volume.path).name, number=1)

@@ -92,7 +92,7 @@ class Picking:
 def _compared(session: Session, a: int, b: int) -> list[Any]:
     """Return two images and their difference with what their colours stand for, in letters of the page."""
     pair, version = session.pair(a, b), session.version
-    large = {"data-large": f"/panel/{a}/{b}?size=400&v={version}"} if pair else {}
+    large = {"data-large": f"/panel/{a}/{b}?size=480&v={version}"} if pair else {}
     picture = html.Img(
         src=f"/strip/{a}/{b}?size=384&v={version}", className="panel zoomable",
         alt="First image, second image, and second minus first", **large,

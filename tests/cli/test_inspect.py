@@ -115,6 +115,9 @@ def test_a_split_of_folders_and_another_path(call, pets, tmp_path):
     found = json.loads(call("inspect", pets / "hund", "--against", pets / "hund", "--json").out)
     assert list(found["parts"]) == ["hund", "hund (against)"]
     assert [each["name"] for each in found["warnings"]] == ["leak"]
+    (one, key), (other, same) = found["warnings"][0]["pairs"][0]
+    assert (one, other) == ("hund", "hund (against)")
+    assert key == same
 
 
 def test_a_run_is_its_split(call, trained):

@@ -61,8 +61,9 @@ def test_a_level_that_begins_elsewhere_is_told(tmp_path):
     for level in found["attributes"]["ome"]["multiscales"][0]["datasets"]:
         level["coordinateTransformations"] = level["coordinateTransformations"][:1]
     file.write_text(json.dumps(found))
-    text = volume_listing(inspect_volume(path))
-    assert ": level s1 begins at 0 nm along z, and would at 4 if" in text
+    shifted = inspect_volume(path)
+    assert "shifted levels" in [each.name for each in shifted.warnings]  # so on the page and in --json too
+    assert ": level s1 begins at 0 nm along z, and would at 4 if" in volume_listing(shifted)
 
 
 def test_a_legend_names_the_labels_that_occur(pred):

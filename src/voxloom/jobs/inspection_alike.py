@@ -106,7 +106,9 @@ def _alike(names: Fields, parts: Mapping[str, Looked]) -> Iterator[Finding]:
     left = max(0, len(pairs) - _CONFIRMED)
     for each in findings:
         what = f"at least {each.what}; {left:,} more candidates were not read again" if left else each.what
-        yield each.model_copy(update={"field": _told(names), "what": what})
+        meant = [a for a in alike if each.name == "leak" or a[2].is_copy == (each.name == "duplicates")]
+        named = tuple((rows[i][:2], rows[j][:2]) for i, j, _ in _best(meant))
+        yield each.model_copy(update={"field": _told(names), "what": what, "pairs": named})
 
 
 def _again(looked: Looked, name: str, key: str) -> Plane:
@@ -156,5 +158,8 @@ def _told_within(labels: Sequence[str], alike: Sequence[Alike]) -> Iterator[Find
 
 
 def _named(labels: Sequence[str], alike: Sequence[Alike]) -> list[str]:
-    best = sorted(alike, key=lambda each: -each[2].whole)[:KEYS]
-    return [f"{labels[i]} = {labels[j]}" for i, j, _ in best]
+    return [f"{labels[i]} = {labels[j]}" for i, j, _ in _best(alike)]
+
+
+def _best(alike: Sequence[Alike]) -> list[Alike]:
+    return sorted(alike, key=lambda each: -each[2].whole)[:KEYS]

@@ -254,6 +254,8 @@ class Finding(Component):
     """What helps."""
     numbers: Mapping[str, float] = {}
     """What was measured."""
+    pairs: tuple[tuple[tuple[str, str], tuple[str, str]], ...] = ()
+    """Of pairs the part and the key of both, in the order of `keys`."""
 
     @property
     def text(self) -> str:

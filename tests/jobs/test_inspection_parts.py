@@ -232,3 +232,15 @@ def test_a_run_whose_data_are_gone_says_what_helps(vae, tmp_path):
     file.write_text(json.dumps(values))
     with pytest.raises(DataError, match="or name its data"):
         parts_of_run(tmp_path / "run")
+
+
+def test_a_side_that_is_turned_is_told(tmp_path):
+    root = write_pairs(tmp_path, 20)
+    for file in (root / "masks").iterdir():
+        Image.fromarray(np.rot90(np.asarray(Image.open(file))[:, :36]).copy()).save(file)
+        image = root / "images" / file.name
+        Image.fromarray(np.asarray(Image.open(image))[:, :36].copy()).save(image)
+    found = inspect(paired_folders({"image": root / "images", "mask": root / "masks"})).warnings
+    (told,) = [each for each in found if each.name == "not aligned"]
+    assert "mask lies turned by 90 degrees against image" in told.what
+    assert "sizes of fields" in names(found)

@@ -69,7 +69,9 @@ def _runs(indices: Sequence[int], total: int) -> list[int]:
 
 def _of_poses(fields: tuple[str, str], sides: tuple[list[Plane], list[Plane]]) -> Iterator[Finding]:
     one, other = fields
-    if any(a.shape != b.shape for a, b in zip(*sides, strict=True)):  # told as sizes of fields
+    if any(
+        sorted(a.shape) != sorted(b.shape) for a, b in zip(*sides, strict=True)
+    ):  # told as sizes of fields
         return
     how, share = misalignment(sides)
     if how:
@@ -84,7 +86,8 @@ def _of_partners(tested: Correspondence) -> Iterator[Finding]:
         name = "partly matched" if tested.outcome == "partly" else "not matched"
         yield found(name, tested.text, tested.odd, numbers=numbers)
     elif tested.odd:
-        what = f"{counted(len(tested.odd), 'pair')} of {one} and {other} match worse than the others do"
+        verb = "matches" if len(tested.odd) == 1 else "match"
+        what = f"{counted(len(tested.odd), 'pair')} of {one} and {other} {verb} worse than the others do"
         yield found("odd pairs", what, tested.odd, numbers=numbers)
 
 

@@ -74,11 +74,28 @@ def test_two_points_are_compared_and_the_third_begins_anew(page, alone):
     tiles = [f"{found.latent_distance:.4g}", f"{found.plane_distance:.4g}"]
     tiles.append(f"{found.plane_distance / found.latent_distance:.3g}")
     assert page.js("return [...document.querySelectorAll('.tiles b')].map(b => b.innerText)") == tiles
-    shapes = page.js("return document.getElementById('plot').layout.shapes.map(shape => shape.type)")
-    assert shapes == ["line", "circle", "circle"]
+    shapes = page.js("return [...document.querySelectorAll('#marks > *')].map(shape => shape.tagName)")
+    assert shapes == ["line", "circle", "rect", "text", "circle", "rect", "text"]
     page.click(c)
     page.until("document.getElementById('plot').dataset.marks === '1'")
     page.until("!document.querySelector('.tiles')")
+
+
+def test_marks_stay_on_their_points_when_the_view_moves(page, alone):
+    off = """
+        const {x, width, y, height} = document.querySelector('#marks circle').getBoundingClientRect();
+        const gd = document.getElementById('plot'), [px, py] = voxloomPlot.at(voxloomPlot.picked[0]);
+        const {xaxis, yaxis} = gd._fullLayout, box = gd.getBoundingClientRect();
+        return Math.hypot(x + width / 2 - box.x - xaxis._offset - xaxis.l2p(px),
+                          y + height / 2 - box.y - yaxis._offset - yaxis.l2p(py));
+    """
+    page.click(alone[0])
+    page.until("document.getElementById('plot').dataset.marks === '1'")
+    before = page.js("return document.querySelector('#marks circle').getAttribute('cx')")
+    assert page.js(off) < 1
+    page.press("button[data-tool=out]")
+    page.until(f"document.querySelector('#marks circle').getAttribute('cx') !== '{before}'")
+    assert page.js(off) < 1
 
 
 def test_the_line_between_two_points_is_decoded(page):

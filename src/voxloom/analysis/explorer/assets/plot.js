@@ -116,6 +116,7 @@
     if (plot.listens) return;
     plot.listens = true;
     gd.on("plotly_relayout", save);
+    for (const name of ["plotly_relayouting", "plotly_afterplot"]) gd.on(name, drawMarks);
     gd.on("plotly_click", (event) => plot.pick(rowOf(event), event.event && event.event.shiftKey));
     gd.on("plotly_hover", (event) => window.voxloomPage.tip(rowOf(event), event.event, event.points[0]));
     gd.on("plotly_unhover", () => window.voxloomPage.tip(null));
@@ -164,6 +165,8 @@
     arm(false);
     plot.picked = pair ? [first, row] : [row];
     set("picked", { data: plot.picked });
+    // Under way while the details are made, which name the same address.
+    if (!pair) new Image().src = `/image/${row}?v=${document.getElementById("page").dataset.version}`;
     set("tab", { value: "points" });
   };
 
@@ -177,28 +180,47 @@
     plot.picked = picked || [];
     if (!plot.figure) return;
     const spots = plot.picked.map((row) => plot.at(row));
-    const ink = plot.figure.layout.meta.ink;
     if (plot.figure.layout.meta.dims === 3) return mark3d(spots);
-    const known = spots.filter(Boolean);
-    const rings = known.map(([x, y]) => ({
-      type: "circle", xsizemode: "pixel", ysizemode: "pixel", xanchor: x, yanchor: y,
-      x0: -8, x1: 8, y0: -8, y1: 8, line: { color: ink, width: 2 }, layer: "above",
-    }));
-    const line = known.length === 2 ? [{
-      type: "line", x0: known[0][0], y0: known[0][1], x1: known[1][0], y1: known[1][1],
-      line: { color: ink, width: 1.5, dash: "dot" }, layer: "above",
-    }] : [];
-    const names = spots.map((spot, i) => spot && ({
-      x: spot[0], y: spot[1], text: `<b>${i + 1}</b>`, showarrow: false, yshift: 19, borderpad: 2,
-      font: { size: 11, color: plot.figure.layout.meta.page }, bgcolor: ink,
-    })).filter(Boolean);
-    plot.busy = true;
-    await window.Plotly.relayout(element(), { shapes: [...line, ...rings], annotations: names });
-    plot.busy = false;
-    element().dataset.marks = String(known.length);
+    drawMarks();
+    element().dataset.marks = String(spots.filter(Boolean).length);
   };
 
+  /* Rings and numbers round the chosen points, and the line between two. In a picture of its own above the plot:
+     drawn by plotly they would have the canvas of all points drawn again with each click. */
+  function drawMarks() {
+    const box = marks(), full = element()._fullLayout;
+    if (!plot.figure || plot.figure.layout.meta.dims === 3 || !full || !full.xaxis) return box.replaceChildren();
+    const { xaxis, yaxis } = full, { ink, page } = plot.figure.layout.meta;
+    const place = { left: element().offsetLeft + xaxis._offset, top: element().offsetTop + yaxis._offset };
+    Object.assign(box.style, { left: `${place.left}px`, top: `${place.top}px`, width: `${xaxis._length}px`, height: `${yaxis._length}px` });
+    const spots = (plot.picked || []).map((row, i) => [plot.at(row), i + 1]).filter(([at]) => at);
+    const known = spots.map(([[x, y], number]) => [xaxis.l2p(x), yaxis.l2p(y), number]);
+    const line = known.length === 2 ? [svg("line", { x1: known[0][0], y1: known[0][1], x2: known[1][0], y2: known[1][1], stroke: ink })] : [];
+    const rings = known.flatMap(([x, y, number]) => [
+      svg("circle", { cx: x, cy: y, r: 8, stroke: ink }),
+      svg("rect", { x: x - 7, y: y - 27, width: 14, height: 15, fill: ink }),
+      svg("text", { x, y: y - 15.5, fill: page }, String(number)),
+    ]);
+    box.replaceChildren(...line, ...rings);
+  }
+
+  function svg(name, attributes, text) {
+    const made = document.createElementNS("http://www.w3.org/2000/svg", name);
+    for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
+    if (text) made.textContent = text;
+    return made;
+  }
+
+  function marks() {
+    const found = document.getElementById("marks");
+    if (found) return found;
+    const made = svg("svg", { id: "marks", class: "marks", "aria-hidden": "true" });
+    element().after(made);
+    return made;
+  }
+
   async function mark3d(spots) {
+    drawMarks(); // takes those of a plane away
     const known = spots.map((spot, i) => [spot, String(i + 1)]).filter(([spot]) => spot);
     const last = plot.figure.data.length - 1;
     const of = (i) => known.map(([spot]) => spot[i]);

@@ -18,8 +18,9 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = Path(voxloom.__file__).parent
 
 GROUND = {
-    "amounts", "atomic", "buffers", "cache", "component", "errors", "geometry", "keys", "lettering",
-    "metrics", "overlay", "panels", "ranks", "registry", "sample", "seeding", "source", "stacking",
+    "amounts", "atomic", "buffers", "cache", "component", "errors", "geometry", "keys", "label_colours",
+    "lettering", "metrics", "overlay", "panels", "ranks", "registry", "sample", "seeding", "source",
+    "stacking",
 }  # fmt: skip
 DATA = {"conversion", "formats", "loading", "sources", "transforms", "volumes"}
 MODEL = {"diffusion", "models"}

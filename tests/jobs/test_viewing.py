@@ -11,10 +11,10 @@ import tensorstore as ts
 from voxloom.errors import SchemaError
 from voxloom.jobs.serving import VolumeServer
 from voxloom.jobs.viewing import NEUROGLANCER, neuroglancer_link, neuroglancer_state, with_labels
+from voxloom.label_colours import colour_of_label
 from voxloom.volumes import Volume
 from voxloom.volumes.creation import create, create_labels
 from voxloom.volumes.layout import VolumeLayout
-from voxloom.volumes.ome_write import colour_of
 from voxloom.volumes.writing import write
 
 SHAPE, SPACING = (20, 40, 60), (16.0, 8.0, 8.0)
@@ -44,7 +44,7 @@ def test_a_state_has_layers_for_each_volume(pred):
     assert [mito["name"], er["name"]] == ["pred.zarr mito", "pred.zarr er"]
     assert (mito["localPosition"], er["localPosition"]) == ([0], [1])
     for number, layer in ((1, mito), (2, er)):
-        assert '"#{:02x}{:02x}{:02x}"'.format(*colour_of(number)) in layer["shader"]
+        assert '"#{:02x}{:02x}{:02x}"'.format(*colour_of_label(number)) in layer["shader"]
     assert mito["shaderControls"]["normalized"]["range"] == [0, 255]
     assert (labels["type"], labels["segments"]) == ("segmentation", ["1"])
     link = neuroglancer_link(state)
@@ -92,7 +92,7 @@ def test_a_channel_has_the_colour_of_its_class(tmp_path):
     kept = json.loads((tmp_path / "p.zarr" / "zarr.json").read_text())["attributes"]["ome"]["omero"][
         "channels"
     ]
-    expected = ["{:02X}{:02X}{:02X}".format(*colour_of(value)) for value in (1, 2)]
+    expected = ["{:02X}{:02X}{:02X}".format(*colour_of_label(value)) for value in (1, 2)]
     assert [channel["color"] for channel in kept] == expected
     state = neuroglancer_state([Volume.open(tmp_path / "p.zarr")], ["http://x"])
     for layer, colour in zip(state["layers"], expected, strict=True):

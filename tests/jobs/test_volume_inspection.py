@@ -5,11 +5,11 @@ import json
 import numpy as np
 import pytest
 
-from voxloom.analysis.looking.drawing import colour_of_id
 from voxloom.errors import VolumeMetadataError
 from voxloom.jobs.volume_inspection import inspect_volume, volume_listing
 from voxloom.jobs.volume_page import write_volume_page
 from voxloom.jobs.volume_preview import middle_slices, slices_of
+from voxloom.label_colours import colour_of_label
 from voxloom.testing.volumes import VolumeForm, phantom, write_volume
 from voxloom.volumes import Volume
 from voxloom.volumes.creation import create, create_labels
@@ -36,7 +36,7 @@ def pred(tmp_path):
 def test_the_preview_draws_labels_over_the_image(pred):
     sheet = middle_slices(pred, size=60)
     assert sheet.dtype == np.uint8
-    hue = np.asarray(colour_of_id(1), float) * 0.5
+    hue = np.asarray(colour_of_label(1), float) * 0.5
     tinted = (np.abs(sheet - hue) < 3).all(-1)
     assert tinted.sum() >= 20 * 60  # half of the slice across z, at least
     assert middle_slices(f"{pred}/labels/cells", size=60).shape[1] < sheet.shape[1]
@@ -67,9 +67,9 @@ def test_a_level_that_begins_elsewhere_is_told(tmp_path):
 
 
 def test_a_legend_names_the_labels_that_occur(pred):
-    assert slices_of(pred, size=60).names == (("mito", colour_of_id(1)),)
+    assert slices_of(pred, size=60).names == (("mito", colour_of_label(1)),)
     sheet = middle_slices(pred, size=60)
-    assert (sheet[-22:] == colour_of_id(1)).all(-1).sum() == 12 * 12
+    assert (sheet[-22:] == colour_of_label(1)).all(-1).sum() == 12 * 12
     volume = Volume.open(f"{pred}/labels/cells")
     write(volume, volume.bounding_box, np.zeros(SHAPE, np.uint8))
     assert slices_of(pred, size=60).names == ()

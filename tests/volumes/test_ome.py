@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from voxloom.errors import ConfigError, VolumeMetadataError
+from voxloom.label_colours import colour_of_label
 from voxloom.volumes.ome import (
     Axis,
     Multiscale,
@@ -18,7 +19,7 @@ from voxloom.volumes.ome import (
     parse_well,
     series_of,
 )
-from voxloom.volumes.ome_write import colour_of, render, render_labels
+from voxloom.volumes.ome_write import render, render_labels
 from voxloom.volumes.transforms import Placement, compose
 
 KINDS = {"t": "time", "c": "channel"}
@@ -102,7 +103,7 @@ def test_windows_span_the_type_and_colours_differ():
 
     assert window("uint16") == {"min": 0, "max": 65535, "start": 0, "end": 65535}
     assert window("float32")["max"] == 1.0
-    assert len({colour_of(value) for value in range(50)}) == 50
+    assert len({colour_of_label(value) for value in range(50)}) == 50
 
 
 def test_only_versions_that_we_write_are_written():

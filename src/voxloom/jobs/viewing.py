@@ -12,9 +12,9 @@ from urllib.parse import quote
 import numpy as np
 
 from voxloom.errors import DataError, SchemaError
+from voxloom.label_colours import colour_of_label
 from voxloom.panels import window_of
 from voxloom.volumes import Place, Volume
-from voxloom.volumes.ome_write import colour_of
 
 __all__ = ["NEUROGLANCER", "napari_line", "neuroglancer_link", "neuroglancer_state", "with_labels"]
 
@@ -156,7 +156,7 @@ def _window(volume: Volume) -> list[float]:
 
 def _colour(channel: int) -> str:
     """Return the colour of the class that a channel is of, as its labels have it."""
-    return "#{:02x}{:02x}{:02x}".format(*colour_of(channel + 1))
+    return "#{:02x}{:02x}{:02x}".format(*colour_of_label(channel + 1))
 
 
 def _shader(channel: int) -> str:

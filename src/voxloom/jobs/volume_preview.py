@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageDraw
 
-from voxloom.analysis.looking.drawing import Picture, colour_of_id, over
+from voxloom.analysis.looking.drawing import Picture, over
 from voxloom.errors import DataError
 from voxloom.geometry import AXES, Box, Point
 from voxloom.jobs.volume_units import opened
+from voxloom.label_colours import colour_of_label
 from voxloom.lettering import drawable
 from voxloom.overlay import legend
 from voxloom.panels import Window, shaded, window_of
@@ -116,7 +117,7 @@ def slices_of(
         plane, at = _middle(box, axis, step)
         row = _row(volume, ground, plane, at, _Row(axis, ids))
         rows.append(tuple((name, picture.repeat(times, 0).repeat(times, 1)) for name, picture in row))
-    names = tuple((name, colour_of_id(number)) for number, name in sorted(ids.items()))
+    names = tuple((name, colour_of_label(number)) for number, name in sorted(ids.items()))
     return Slices(tuple(rows), names)
 
 

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from voxloom.component import Component
 from voxloom.errors import DataError
+from voxloom.label_colours import colour_of_label
 from voxloom.loading import Batch
 from voxloom.loading.bits import expand_bits
 from voxloom.models import SegmenterConfig, build_model, settings_of
@@ -28,7 +29,6 @@ from voxloom.training.partial_labels import (
     weighted_mean,
 )
 from voxloom.transforms import PatchValues, generators_for
-from voxloom.volumes.ome_write import colour_of
 
 __all__ = ["SegmentationLoss", "SegmentationObjective", "SegmentationPatches"]
 
@@ -273,7 +273,7 @@ class SegmentationObjective(Objective):
 
     @property
     def _colours(self) -> list[tuple[int, int, int]]:
-        return [colour_of(k + 1) for k in range(len(self.patches.classes))]
+        return [colour_of_label(k + 1) for k in range(len(self.patches.classes))]
 
     def facts(self) -> dict[str, Any]:
         """Return what a prediction needs: classes, whether they exclude each other, how values are scaled."""

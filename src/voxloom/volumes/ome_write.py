@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import colorsys
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
@@ -10,12 +9,12 @@ import numpy as np
 import numpy.typing as npt
 
 from voxloom.errors import ConfigError
+from voxloom.label_colours import colour_of_label
 from voxloom.volumes.ome import Axis, Multiscale, StoredLevel
 
-__all__ = ["Version", "colour_of", "render", "render_labels"]
+__all__ = ["Version", "render", "render_labels"]
 
 Version = Literal["0.4", "0.5"]
-_TURN = 0.6180339887498949  # of the colour circle: neighbouring values look unlike, and none comes twice
 
 
 def render(
@@ -83,20 +82,6 @@ def render_labels(names: Sequence[str], version: str) -> dict[str, Any]:
     return _placed({"labels": list(names)}, version)
 
 
-def colour_of(value: int) -> tuple[int, int, int]:
-    """Return red, green and blue, 0 to 255, of a label's value; black for 0.
-
-    Examples
-    --------
-    >>> colour_of(0), colour_of(1) == colour_of(2)
-    ((0, 0, 0), False)
-    """
-    if value == 0:
-        return (0, 0, 0)
-    red, green, blue = colorsys.hsv_to_rgb(value * _TURN % 1, 0.65, 0.95)
-    return (round(255 * red), round(255 * green), round(255 * blue))
-
-
 def _placed(keys: dict[str, Any], version: str) -> dict[str, Any]:
     if version == "0.5":
         return {"ome": {"version": version, **keys}}
@@ -139,7 +124,7 @@ def _channel(index: int, name: str, dtype: npt.DTypeLike, *, is_single: bool) ->
     low, high = _range(np.dtype(dtype))
     return {
         "label": name,
-        "color": "FFFFFF" if is_single else "{:02X}{:02X}{:02X}".format(*colour_of(index + 1)),
+        "color": "FFFFFF" if is_single else "{:02X}{:02X}{:02X}".format(*colour_of_label(index + 1)),
         "active": True,
         "window": {"min": low, "max": high, "start": low, "end": high},
     }
@@ -154,7 +139,9 @@ def _range(dtype: np.dtype[Any]) -> tuple[float, float]:
 def _image_label(classes: Mapping[int, str], version: str, source: str | None) -> dict[str, Any]:
     stated: dict[str, Any] = {"version": version} if version == "0.4" else {}
     # empty lists are not valid, and to some readers neither are missing colours
-    stated["colors"] = [{"label-value": v, "rgba": [*colour_of(v), 255 if v else 0]} for v in classes or (0,)]
+    stated["colors"] = [
+        {"label-value": v, "rgba": [*colour_of_label(v), 255 if v else 0]} for v in classes or (0,)
+    ]
     if classes:
         stated["properties"] = [{"label-value": v, "class": name} for v, name in classes.items()]
     return {**stated, "source": {"image": source}} if source else stated

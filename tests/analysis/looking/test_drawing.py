@@ -3,7 +3,8 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from voxloom.analysis.looking.drawing import colour_of_id, coloured, named_ids, over, pictures_of
+from voxloom.analysis.looking.drawing import coloured, named_ids, over, pictures_of
+from voxloom.label_colours import colour_of_label
 from voxloom.sample import Field, Sample, Schema
 
 IMAGE, MASK = (
@@ -22,7 +23,7 @@ def test_a_mask_lies_over_the_image_of_its_size():
     drawn = pictures_of(sample([MASK, IMAGE], image=grey, mask=ids), ["mask", "image"])
     assert [(title, labels) for title, _, labels in drawn] == [("image", False), ("mask", True)]
     assert drawn[1][1][1, 1].tolist() == [100, 100, 100]
-    assert drawn[1][1][0, 0].tolist() == [round((100 + c) / 2) for c in colour_of_id(1)]
+    assert drawn[1][1][0, 0].tolist() == [round((100 + c) / 2) for c in colour_of_label(1)]
 
 
 def test_a_mask_of_another_size_stands_alone():
@@ -53,14 +54,14 @@ def test_one_window_for_several_pictures():
 
 def test_ids_are_named_by_their_classes_or_by_themselves():
     named = named_ids(Schema([IMAGE, MASK]), {"mask": [0, 1, 7]})
-    assert named == [("cell", colour_of_id(1)), ("7", colour_of_id(7))]
+    assert named == [("cell", colour_of_label(1)), ("7", colour_of_label(7))]
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "uint16", "int64"])
 def test_each_id_has_its_colour_whatever_the_type(dtype):
     ids = np.array([[0, 1, 200]]).astype(dtype)
-    assert [tuple(c) for c in coloured(ids)[0].tolist()] == [colour_of_id(i) for i in (0, 1, 200)]
-    assert len({colour_of_id(i) for i in range(200)}) == 200
+    assert [tuple(c) for c in coloured(ids)[0].tolist()] == [colour_of_label(i) for i in (0, 1, 200)]
+    assert len({colour_of_label(i) for i in range(200)}) == 200
     assert over(np.zeros((1, 3, 3), np.uint8), ids).any()
 
 

@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from voxloom.analysis.looking.drawing import colour_of_id
 from voxloom.analysis.looking.sheet import Tile, contact_sheet, evenly_spread, sheet_of
 from voxloom.errors import SchemaError, UnreadableImageError
+from voxloom.label_colours import colour_of_label
 from voxloom.sample import Field, Sample, Schema
 from voxloom.source import Source
 
@@ -78,10 +78,10 @@ def test_a_class_of_a_mask_has_one_colour_in_all_samples():
     masks[0][:2], masks[1][:] = 3, 3
     grey = np.full((4, 4), 77, np.uint8)
     sheet = contact_sheet(Made(fields, [{"image": grey, "mask": mask} for mask in masks]), size=40)
-    tinted = tuple(round((77 + channel) / 2) for channel in colour_of_id(3))
+    tinted = tuple(round((77 + channel) / 2) for channel in colour_of_label(3))
     assert drawn(sheet, (77, 77, 77)) == 2 * 1600 + 800
     assert drawn(sheet, tinted) == 800 + 1600
-    assert drawn(sheet, colour_of_id(3)) == 12 * 12  # in the legend
+    assert drawn(sheet, colour_of_label(3)) == 12 * 12  # in the legend
 
 
 def test_what_stands_below(monkeypatch):

@@ -2,55 +2,25 @@
 
 from __future__ import annotations
 
-import colorsys
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from voxloom.analysis.latents.palette import OKABE_ITO
 from voxloom.analysis.looking.planes import plane_of
 from voxloom.analysis.looking.reducing import drawn_window, reduced, reduced_ids
+from voxloom.label_colours import Colour, colour_of_label
 from voxloom.panels import Window, shaded
 from voxloom.sample import Array, Field, Sample, Schema
 
-__all__ = ["Picture", "colour_of_id", "coloured", "is_labels", "named_ids", "over", "pictures_of"]
+__all__ = ["Picture", "coloured", "is_labels", "named_ids", "over", "pictures_of"]
 
 Picture = npt.NDArray[np.uint8]
-Colour = tuple[int, int, int]
 
-_TURN = 0.6180339887498949  # of the circle of hues: neighbouring ids come to lie far apart
 _OPACITY = 0.5
 _SMALL = 16  # values of 8 bits below which they are numbers of classes
 _CHANNELS = 4  # of a latent or another image, drawn at most
-_WHITE = (242, 242, 242)  # in the place of the palette's black, which is the background
-
-
-def colour_of_id(label: int) -> Colour:
-    """Return the colour of an id: black for 0, Okabe and Ito's for the next 7 and white, then hues.
-
-    Examples
-    --------
-    >>> colour_of_id(0), colour_of_id(1), colour_of_id(2)
-    ((0, 0, 0), (230, 159, 0), (86, 180, 233))
-    """
-    if label == 0:
-        return 0, 0, 0
-    if 0 < label <= len(_CLASSES):
-        return _CLASSES[label - 1]
-    red, green, blue = colorsys.hsv_to_rgb(label * _TURN % 1, 0.65, 0.95)
-    return round(red * 255), round(green * 255), round(blue * 255)
-
-
-def _of_text(text: str) -> Colour:
-    return int(text[1:3], 16), int(text[3:5], 16), int(text[5:7], 16)
-
-
-_BRIGHT = ("#E69F00", "#56B4E9", "#009E73", "#CC79A7", "#D55E00", "#F0E442", "#0072B2")
-"""Okabe and Ito's, the brightest first: they stand on dark images."""
-assert set(_BRIGHT) < set(OKABE_ITO)
-_CLASSES = (*map(_of_text, _BRIGHT), _WHITE)
 
 
 def is_labels(array: Array, field: Field) -> bool:
@@ -67,7 +37,7 @@ def coloured(ids: Array) -> Picture:
     [[0, 0, 0], [230, 159, 0]]
     """
     values, places = np.unique(ids, return_inverse=True)
-    colours = np.array([colour_of_id(int(value)) for value in values], np.uint8)
+    colours = np.array([colour_of_label(int(value)) for value in values], np.uint8)
     drawn: Picture = colours[places.reshape(ids.shape)]
     return drawn
 
@@ -138,7 +108,7 @@ def named_ids(schema: Schema, ids: Mapping[str, Iterable[int]]) -> list[tuple[st
         for value in sorted({int(value) for value in values} - {0}):
             known = schema[field].categories
             names.setdefault(value, known[value] if 0 <= value < len(known) else str(value))
-    return [(name, colour_of_id(value)) for value, name in sorted(names.items())]
+    return [(name, colour_of_label(value)) for value, name in sorted(names.items())]
 
 
 def _image(array: Array, field: Field, window: Window | None) -> list[tuple[str, Picture]]:

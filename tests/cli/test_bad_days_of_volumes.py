@@ -181,8 +181,11 @@ def test_a_volume_of_another_unit_is_not_predicted(data, predict, tmp_path):
 def test_a_unit_that_is_missing_is_stated(data, call, train, predict, tmp_path):
     no_unit(data)
     volume, split = data / "1/em.zarr", data / "split.csv"
-    failed = call("inspect", volume)
+    failed = predict(volume)
     assert "em.zarr: axis z has no unit. State it: --unit nanometer" in failed.err
+    looked = call("inspect", volume)
+    assert looked.code == 0  # looking needs no lengths
+    assert "no unit" in looked.out
     unit = ("--unit", "nanometer")
     assert call("inspect", volume, *unit, "--preview", tmp_path / "p.png").code == 0
     assert call("inspect", split, *unit).code == 0

@@ -107,7 +107,7 @@ def test_what_was_trained_is_predicted_and_shown(trained, predict, call, folder,
     state = call("view", folder / "3/em.zarr", output, "--state", tmp_path / "state.json")
     assert state.code == 0, state.err
     layers = json.loads((tmp_path / "state.json").read_text())["layers"]
-    assert [layer["type"] for layer in layers] == ["image", "image", "segmentation"]
+    assert [layer["type"] for layer in layers] == ["image", "image", "image", "segmentation"]
 
 
 def test_one_tile_is_what_the_network_makes_of_it(trained, predict, folder, tmp_path):

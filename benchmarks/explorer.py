@@ -3,7 +3,8 @@
 Run with ``.venv/bin/python benchmarks/explorer.py``. Chromium and chromedriver are needed, and 3 GB of
 disk. Beside it in the same run: a page as people write it in an afternoon (``explorer_plain.py``), and as
 the limit the picture alone, fetched from our server with nothing else to do. A click counts from the
-release of the button until the picture of the point is drawn. Promised: 2 GB and 200 ms on 2 cores.
+release of the button until the picture of the point is drawn. Promised: 2 GB
+and 200 ms for most clicks on 2 cores.
 """
 
 from __future__ import annotations
